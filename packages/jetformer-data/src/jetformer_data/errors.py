@@ -1,0 +1,13 @@
+"""The errors that this package raises on purpose: each message is one sentence a user can act on."""
+
+
+class DataError(Exception):
+    """Base class of every error of jetformer-data."""
+
+
+class SchemaError(DataError):
+    """A file or a set of arrays does not follow the array schema."""
+
+
+class MissingExtraError(DataError):
+    """An optional dependency is absent; the message names the extra that brings it."""

@@ -1,0 +1,42 @@
+"""The padded view: fixed shapes for what cannot work on ragged jets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetformer_data.errors import DataError
+from jetformer_data.jets import Jets, feature_columns, offsets_of
+
+FEATURES = ("pt", "etarel", "phirel")
+
+
+def padded(
+    jets: Jets, constituents: int, features: Sequence[str] = FEATURES, min_pt: float = 0.0
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The first `constituents` of each jet: `x` float32 `[jets, constituents, features]` and its mask.
+
+    Constituents below `min_pt` (GeV) are dropped first and the rest move up. `mask` `[jets, constituents]`
+    is True for a real constituent; `x` is zero where it is False.
+    """
+    if constituents < 1:
+        raise DataError(f"constituents: expected at least 1, got {constituents}")
+    columns = feature_columns(features, jets.feature_names)
+    rows, offsets = _rows_above(jets, min_pt)
+    counts = np.minimum(np.diff(offsets), constituents)
+    mask = np.arange(constituents) < counts[:, None]
+    positions = (offsets[:-1, None] + np.arange(constituents))[mask]
+    x = np.zeros((len(jets), constituents, len(columns)), np.float32)
+    x[mask] = jets.constituents[rows[positions]][:, columns]
+    return x, mask
+
+
+def _rows_above(jets: Jets, min_pt: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the constituents with pt >= `min_pt`, and the offsets of the jets among them."""
+    if min_pt <= 0:
+        return np.arange(len(jets.constituents)), jets.offsets
+    keep = jets.column("pt") >= min_pt
+    # Differences of a running count, since np.add.reduceat goes wrong on jets without constituents.
+    return np.flatnonzero(keep), offsets_of(keep)[jets.offsets]
