@@ -1,0 +1,106 @@
+"""Jets as a network takes them: chosen features, cut to P constituents, normalised, split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jetformer_data.padding import FEATURES
+from jetformer_data.schema import Normalisation, Reader
+from jetformer_data.splitting import load, split_mask
+from jetformer_data.statistics import normalise, training_normalisation
+from torch import Tensor
+
+from jetformer_model.errors import ModelError
+from jetformer_model.state import Inputs
+
+MIN_PT_GEV = 2.0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Jets in memory.
+
+    x: [jets, constituents, features] float32, normalised, 0 where the mask is False
+    mask: [jets, constituents] bool, True = real constituent
+    labels: [jets] int64
+    index: [jets] int64, the position of each jet in its file
+    """
+
+    x: Tensor
+    mask: Tensor
+    labels: Tensor
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """(x, mask, labels) in turns of `size` jets; in an order drawn from `generator` where one is given."""
+        order = torch.arange(len(self)) if generator is None else torch.randperm(len(self), generator=generator)
+        for chosen in order.split(size):
+            yield self.x[chosen], self.mask[chosen], self.labels[chosen]
+
+    def head(self, jets: int) -> Dataset:
+        """The first `jets` jets."""
+        return Dataset(self.x[:jets], self.mask[:jets], self.labels[:jets], self.index[:jets])
+
+
+@dataclass(frozen=True)
+class TaggingData:
+    """The training and validation split of one file, with what a state file must know about them."""
+
+    train: Dataset
+    validation: Dataset
+    inputs: Inputs
+    class_names: tuple[str, ...]
+
+
+def tagging_data(
+    path: str | os.PathLike[str],
+    *,
+    constituents: int,
+    features: Sequence[str] = FEATURES,
+    min_pt_gev: float = MIN_PT_GEV,
+) -> TaggingData:
+    """Training and validation jets of an array-schema file, normalised by the training split's statistics."""
+    normalisation = training_normalisation(path, constituents, features, min_pt_gev)
+    with Reader(path) as reader:
+        units = dict(zip(reader.feature_names, reader.feature_units, strict=True))
+        class_names = reader.class_names
+    inputs = Inputs(
+        features=tuple(features),
+        units=tuple(units[name] for name in features),
+        mean=tuple(normalisation.mean.tolist()),
+        std=tuple(normalisation.std.tolist()),
+        min_pt_gev=min_pt_gev,
+    )
+    training = open_split(path, "train", inputs, constituents)
+    return TaggingData(training, open_split(path, "validation", inputs, constituents), inputs, class_names)
+
+
+def open_split(
+    path: str | os.PathLike[str],
+    split: str,
+    inputs: Inputs,
+    constituents: int,
+    class_names: Sequence[str] | None = None,
+) -> Dataset:
+    """One split of a file as a network with these inputs takes it.
+
+    Raises ModelError if the split is empty, or if `class_names` is given and the file's classes differ.
+    """
+    jets = load(path, split, constituents, inputs.features, inputs.min_pt_gev)
+    if class_names is not None and jets.class_names != tuple(class_names):
+        raise ModelError(
+            f"{path}: its classes are {', '.join(jets.class_names)}, the network's are {', '.join(class_names)}"
+        )
+    if len(jets) == 0:
+        raise ModelError(f"{path}: no jets in the {split} split")
+    with Reader(path) as reader:
+        index = np.flatnonzero(split_mask(len(reader), split))
+    x = normalise(jets.x, jets.mask, Normalisation(np.array(inputs.mean), np.array(inputs.std)))
+    return Dataset(*(torch.from_numpy(array) for array in (x, jets.mask, jets.labels, index)))

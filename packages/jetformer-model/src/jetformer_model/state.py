@@ -1,0 +1,201 @@
+"""The model state interface: one .safetensors file with a JSON header (docs/interfaces/model-state.md). Never a pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from jetformer_model.config import Architecture
+from jetformer_model.errors import ModelError, StateError
+from jetformer_model.fixed_point import FixedPointJetFormer
+from jetformer_model.network import JetFormer
+
+FORMAT = "jetformer-state"
+INTERFACE_VERSION = "1.0"
+_HEADER_KEY = "jetformer"
+Kind = Literal["float", "fixed_point"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a network expects a constituent to be: features by name, and how they are normalised.
+
+    mean, std: over real constituents of the training split, one a feature
+    min_pt_gev: constituents below are dropped before the first P are taken
+    """
+
+    features: tuple[str, ...]
+    units: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    min_pt_gev: float
+
+
+@dataclass(frozen=True)
+class State:
+    """A network with everything needed to use it. `metrics` and `provenance` are for people."""
+
+    network: JetFormer | FixedPointJetFormer
+    inputs: Inputs
+    class_names: tuple[str, ...]
+    metrics: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        """ "fixed_point" once quantised, else "float"."""
+        return "fixed_point" if isinstance(self.network, FixedPointJetFormer) else "float"
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture of the network."""
+        return self.network.architecture
+
+
+def save(path: str | os.PathLike[str], state: State) -> None:
+    """Write a state file; a reader never sees half of one."""
+    header = {
+        "format": FORMAT,
+        "version": INTERFACE_VERSION,
+        "kind": state.kind,
+        "architecture": state.architecture.to_dict(),
+        "inputs": dataclasses.asdict(state.inputs),
+        "class_names": list(state.class_names),
+        "metrics": state.metrics,
+        "provenance": state.provenance,
+    }
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        save_file(_tensors(state.network), temporary, {_HEADER_KEY: json.dumps(header)})
+        os.replace(temporary, target)
+    except OSError as error:
+        raise StateError(f"{target}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str]) -> State:
+    """Read a state file and rebuild its network, in evaluation mode on the CPU.
+
+    Raises StateError, naming the file and the first thing that is not as the interface says.
+    """
+    header, tensors = _read(Path(path))
+    try:
+        architecture = Architecture.from_dict(_entry(path, header, "architecture"))
+        inputs = _inputs(_entry(path, header, "inputs"), architecture)
+    except ModelError as error:
+        raise StateError(f"{path}: {error}") from error
+    network = _network(path, header.get("kind"), architecture, tensors)
+    class_names = tuple(_entry(path, header, "class_names"))
+    if len(class_names) != architecture.classes:
+        raise StateError(f"{path}: expected {architecture.classes} class names, got {len(class_names)}")
+    return State(network.eval(), inputs, class_names, header.get("metrics", {}), header.get("provenance", {}))
+
+
+def check(path: str | os.PathLike[str]) -> None:
+    """Raise StateError unless the file follows the interface, grids of fixed-point tensors included."""
+    state = load(path)
+    if isinstance(state.network, FixedPointJetFormer) and (name := state.network.first_off_grid()):
+        raise StateError(f"{path}: state key {name!r} has values off the grid of its (k, i, f)")
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not path.is_file():
+        raise StateError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(_HEADER_KEY, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, ValueError, OSError) as error:
+        raise StateError(f"{path}: not a readable .safetensors file ({error})") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise StateError(f"{path}: no {FORMAT!r} header; was it written by jetformer-model?")
+    version = str(header.get("version"))
+    if version.split(".")[0] != INTERFACE_VERSION.split(".")[0]:
+        raise StateError(
+            f"{path}: state version {version} is not supported (expected {INTERFACE_VERSION.split('.')[0]}.x); "
+            "a matching release of jetformer-model is needed"
+        )
+    return header, tensors
+
+
+def _entry(path: str | os.PathLike[str], header: dict[str, Any], key: str) -> Any:
+    if key not in header:
+        raise StateError(f"{path}: the header has no entry {key!r}")
+    return header[key]
+
+
+def _inputs(stored: dict[str, Any], architecture: Architecture) -> Inputs:
+    try:
+        lists = {key: tuple(stored[key]) for key in ("features", "units", "mean", "std")}
+        inputs = Inputs(**lists, min_pt_gev=float(stored["min_pt_gev"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"header entry 'inputs' is incomplete: {error}") from error
+    for key, values in lists.items():
+        if len(values) != architecture.features:
+            raise ModelError(f"inputs {key!r}: expected {architecture.features} entries, got {len(values)}")
+    return inputs
+
+
+def _network(
+    path: str | os.PathLike[str], kind: object, architecture: Architecture, tensors: dict[str, Tensor]
+) -> JetFormer | FixedPointJetFormer:
+    network: JetFormer | FixedPointJetFormer
+    if kind == "float":
+        network = JetFormer(architecture)
+    elif kind == "fixed_point":
+        network = FixedPointJetFormer(architecture)
+        network.set_formats(
+            {
+                _attribute_name(name).removesuffix(".kif"): tensor
+                for name, tensor in tensors.items()
+                if name.endswith(".kif")
+            }
+        )
+    else:
+        raise StateError(f"{path}: kind: expected 'float' or 'fixed_point', got {kind!r}")
+    expected = {_file_name(name): tensor for name, tensor in network.state_dict().items()}
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise StateError(f"{path}: state key {name!r} is missing")
+        if tensors[name].shape != tensor.shape or tensors[name].dtype != tensor.dtype:
+            raise StateError(
+                f"{path}: state key {name!r}: expected {_describe(tensor)}, got {_describe(tensors[name])}; "
+                "was this file pruned or edited without its header?"
+            )
+    if surplus := sorted(set(tensors) - set(expected)):
+        raise StateError(f"{path}: state key {surplus[0]!r} is not part of a {kind} JetFormer")
+    network.load_state_dict({_attribute_name(name): tensor for name, tensor in tensors.items()})
+    return network
+
+
+def _tensors(network: JetFormer | FixedPointJetFormer) -> dict[str, Tensor]:
+    stored = network.on_grid() if isinstance(network, FixedPointJetFormer) else network.state_dict()
+    return {_file_name(name): tensor.detach().cpu().contiguous() for name, tensor in stored.items()}
+
+
+def _file_name(name: str) -> str:
+    """In the module, `q.weight_format` holds the format of `q.weight`; other quantisers stand for activations."""
+    if name.endswith("_format.kif"):
+        return name.removesuffix("_format.kif") + ".kif"
+    return f"activation.{name}" if name.endswith(".kif") else name
+
+
+def _attribute_name(name: str) -> str:
+    if name.startswith("activation."):
+        return name.removeprefix("activation.")
+    return name.removesuffix(".kif") + "_format.kif" if name.endswith(".kif") else name
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
