@@ -15,7 +15,7 @@ from jetformer_data.statistics import normalise, training_normalisation
 from torch import Tensor
 
 from jetformer_model.errors import ModelError
-from jetformer_model.state import Inputs
+from jetformer_model.state import Inputs, State
 
 MIN_PT_GEV = 2.0
 
@@ -78,8 +78,15 @@ def tagging_data(
         std=tuple(normalisation.std.tolist()),
         min_pt_gev=min_pt_gev,
     )
-    training = open_split(path, "train", inputs, constituents)
-    return TaggingData(training, open_split(path, "validation", inputs, constituents), inputs, class_names)
+    return _training_splits(path, inputs, constituents, class_names)
+
+
+def tagging_data_for(state: State, path: str | os.PathLike[str]) -> TaggingData:
+    """Training and validation jets as the network of `state` takes them, with its normalisation.
+
+    Raises ModelError if the file has other classes.
+    """
+    return _training_splits(path, state.inputs, state.architecture.constituents, state.class_names)
 
 
 def open_split(
@@ -104,3 +111,10 @@ def open_split(
         index = np.flatnonzero(split_mask(len(reader), split))
     x = normalise(jets.x, jets.mask, Normalisation(np.array(inputs.mean), np.array(inputs.std)))
     return Dataset(*(torch.from_numpy(array) for array in (x, jets.mask, jets.labels, index)))
+
+
+def _training_splits(
+    path: str | os.PathLike[str], inputs: Inputs, constituents: int, class_names: Sequence[str]
+) -> TaggingData:
+    splits = [open_split(path, split, inputs, constituents, class_names) for split in ("train", "validation")]
+    return TaggingData(*splits, inputs, tuple(class_names))
