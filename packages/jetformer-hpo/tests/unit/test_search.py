@@ -48,6 +48,10 @@ def test_results_are_stored_in_the_right_order(tmp_path: Path) -> None:
         search(study, Cheap(), 5)
         for candidate in candidates(study):
             assert (candidate.accuracy, candidate.flops) == Cheap()(candidate.point)
+        optuna_best = {trial.number for trial in study.best_trials} - {
+            trial.number for trial in study.trials if REPEAT_OF in trial.user_attrs
+        }
+        assert optuna_best == {candidate.trial for candidate in pareto(candidates(study))}
 
 
 def test_no_point_is_trained_twice_even_when_all_are() -> None:
