@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jetformer_model.dataset import Dataset
-from jetformer_model.fixed_point import FixedPointJetFormer, FixedPointLinear, Quantiser
-from jetformer_model.training import predict
 from torch import Tensor
 
 from jetformer_compress.errors import CompressError
+from jetformer_model.dataset import Dataset
+from jetformer_model.fixed_point import FixedPointJetFormer, FixedPointLinear, Quantiser
+from jetformer_model.training import predict
 
 # exp(-8) = 0.0003 is the smallest weight that the exponential's table tells from 0.
 EXPONENT_INTEGER_BITS = 3
@@ -48,12 +48,16 @@ def calibrate(network: FixedPointJetFormer, data: Dataset, widths: Widths) -> No
         formats[name] = _activation_format(last, quantiser, network.architecture.tokens, widths)
     for name, module in network.named_modules():
         if isinstance(module, FixedPointLinear):
-            formats[f"{name}.weight_format"] = format_for(*_bounds(module.weight.detach().T), widths.weights)[:, None]
+            rows = module.weight.detach()
+            by_row = format_for(rows.amin(1), rows.amax(1), widths.weights)
+            formats[f"{name}.weight_format"] = by_row.unsqueeze(1)
             if module.bias is not None:
                 formats[f"{name}.bias_format"] = _vector_format(module.bias, widths)
     formats["class_token_format"] = _vector_format(network.class_token, widths)
-    for index, block in enumerate(network.blocks):
-        formats[f"blocks.{index}.feedforward.offset_format"] = _vector_format(block.feedforward.offset, widths)  # type: ignore
+    for index, block in enumerate(network.each_block()):
+        formats[f"blocks.{index}.feedforward.offset_format"] = _vector_format(
+            block.feedforward.offset, widths
+        )
     network.set_formats(formats)
 
 
@@ -74,7 +78,8 @@ def _activation_format(name: str, quantiser: Quantiser, tokens: int, widths: Wid
     }
     if name in softmax_formats:
         return torch.tensor(softmax_formats[name])
-    assert quantiser.low_seen is not None and quantiser.high_seen is not None
+    assert quantiser.low_seen is not None
+    assert quantiser.high_seen is not None
     if name == "score":  # its last axis is the key token: one format for all
         return format_for(quantiser.low_seen.amin(), quantiser.high_seen.amax(), widths.activations)
     return format_for(quantiser.low_seen, quantiser.high_seen, widths.activations)
@@ -83,7 +88,3 @@ def _activation_format(name: str, quantiser: Quantiser, tokens: int, widths: Wid
 def _vector_format(vector: Tensor, widths: Widths) -> Tensor:
     values = vector.detach()
     return format_for(values, values, widths.biases)
-
-
-def _bounds(rows: Tensor) -> tuple[Tensor, Tensor]:
-    return rows.amin(0), rows.amax(0)

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from jetformer_data.errors import DataError
-from jetformer_model.cli import write_history
-from jetformer_model.dataset import tagging_data_for
-from jetformer_model.errors import ModelError
-from jetformer_model.flops import flops
-from jetformer_model.state import load, save
-from jetformer_model.training import Recipe, TrainingResult
 from rich.console import Console
 from rich.table import Table
 
 from jetformer_compress import pruning, quantisation
 from jetformer_compress.calibration import Widths
 from jetformer_compress.errors import CompressError
+from jetformer_data.errors import DataError
+from jetformer_model.cli import write_history
+from jetformer_model.dataset import tagging_data_for
+from jetformer_model.errors import ModelError
+from jetformer_model.flops import flops
+from jetformer_model.state import load, save
+from jetformer_model.training import TrainingResult
 
 app = typer.Typer(
-    help="Make a trained JetFormer small.  Start with: jetformer-compress prune tiny.safetensors jets.h5 --out pruned.safetensors",
+    help="Make a JetFormer small.  Start with: jetformer-compress prune tiny.safetensors jets.h5 --out a.safetensors",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -69,7 +69,9 @@ def prune(
                   f"{after.feedforward_dims}, FLOPs {flops(before):,} -> {flops(after):,}", highlight=False)  # fmt: skip
     recipe = dataclasses.replace(pruning.RECIPE, epochs=epochs, seed=seed)
     result = pruning.prune(loaded, tagging_data_for(loaded, data), ratio, steps, recipe, progress=True)
-    _finish(out, state, result, {"ratio": ratio, "steps": steps, "recipe": dataclasses.asdict(recipe)}, as_json)
+    _finish(
+        out, state, result, {"ratio": ratio, "steps": steps, "recipe": dataclasses.asdict(recipe)}, as_json
+    )
 
 
 @app.command()
@@ -78,7 +80,9 @@ def quantize(
     data: DataFile,
     out: Out,
     weight_bits: Annotated[int, typer.Option(help="Bits of every weight.")] = Widths.weights,
-    activation_bits: Annotated[int, typer.Option(help="Bits of every intermediate result.")] = Widths.activations,
+    activation_bits: Annotated[
+        int, typer.Option(help="Bits of every intermediate result.")
+    ] = Widths.activations,
     epochs: Annotated[int, typer.Option(help="Epochs of quantised training.")] = quantisation.RECIPE.epochs,
     seed: Seed = 0,
     as_json: AsJson = False,

@@ -1,7 +1,8 @@
 """Structured pruning on torch-pruning: fewer dimensions in each head and in each hidden feed-forward layer.
 
-In each step the channels whose removal changes the loss least to first order (Taylor: |weight x gradient|) go, the same number in
-every head, and the network is fine-tuned. The residual stream keeps its width. The published recipe: ratio 0.5 in 5 steps of 5 epochs.
+In each step the channels go whose removal changes the loss least to first order (Taylor: |weight x gradient|), the same
+dimensions of every head, and the network is fine-tuned. The residual stream keeps its width. The published recipe: ratio 0.5
+in 5 steps of 5 epochs.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from collections.abc import Iterable
 
 import torch
 import torch_pruning
-from jetformer_model.config import Architecture
-from jetformer_model.dataset import Dataset, TaggingData
-from jetformer_model.network import Block, JetFormer
-from jetformer_model.norm import MaskedBatchNorm
-from jetformer_model.state import State
-from jetformer_model.training import Epoch, Recipe, TrainingResult, fit
 from torch import nn
 from torch.nn import functional
 
 from jetformer_compress.errors import CompressError
+from jetformer_model.config import Architecture
+from jetformer_model.dataset import Dataset, TaggingData
+from jetformer_model.network import JetFormer
+from jetformer_model.norm import MaskedBatchNorm
+from jetformer_model.state import State
+from jetformer_model.training import Epoch, Recipe, TrainingResult, fit
 
 IMPORTANCE_BATCHES = 50
 RECIPE = Recipe(epochs=5, warm_up=0.3)
@@ -30,16 +31,16 @@ RECIPE = Recipe(epochs=5, warm_up=0.3)
 def plan(architecture: Architecture, ratio: float) -> Architecture:
     """The architecture that `prune` arrives at: q, k, v and hidden widths less `ratio`, heads kept alike and not empty.
 
-    Raises CompressError if the ratio is not inside (0, 1) or leaves some layer as it is.
+    Raises CompressError if the ratio is not inside (0, 1) or leaves nothing to prune or nothing after it.
     """
     if architecture.norm == "folded":
         raise CompressError("a fixed-point network cannot be pruned; prune the float state, then quantise it")
     if not 0 < ratio < 1:
         raise CompressError(f"pruning ratio: expected a number between 0 and 1, got {ratio}")
     heads = architecture.heads
-    attention = tuple(a - heads * ((a - int(a * (1 - ratio))) // heads) for a in architecture.attention_dims)
+    attention = tuple(heads * int(a // heads * (1 - ratio)) for a in architecture.attention_dims)
     feedforward = tuple(int(m * (1 - ratio)) for m in architecture.feedforward_dims)
-    unchanged = attention == architecture.attention_dims or feedforward == architecture.feedforward_dims
+    unchanged = attention == architecture.attention_dims and feedforward == architecture.feedforward_dims
     if unchanged or min(attention) < heads or min(feedforward) < 1:
         raise CompressError(
             f"pruning ratio {ratio}: heads of {architecture.attention_dims[0] // heads} dimensions and hidden layers of "
@@ -59,7 +60,8 @@ def prune(
 ) -> TrainingResult:
     """Prune a float state in `steps` steps with fine-tuning after each; the given state is left as it is.
 
-    The history holds the epochs of all steps, the best epoch is one of the last step. Only training and validation jets are used.
+    The history holds the epochs of all steps, the best epoch is one of the last step. Only training and validation jets are
+    used.
     """
     if steps < 1:
         raise CompressError(f"pruning steps: expected at least 1, got {steps}")
@@ -79,10 +81,12 @@ def prune(
     pruned = JetFormer(target)
     pruned.load_state_dict(network.state_dict())
     metrics = {"validation_loss": best.validation_loss, "validation_accuracy": best.validation_accuracy}
-    return TrainingResult(dataclasses.replace(state, network=pruned.eval(), metrics=metrics), tuple(history), best)
+    return TrainingResult(
+        dataclasses.replace(state, network=pruned.eval(), metrics=metrics), tuple(history), best
+    )
 
 
-class _MaskedBatchNormPruner(torch_pruning.BasePruningFunc):  # type: ignore[misc,name-defined]
+class _MaskedBatchNormPruner(torch_pruning.BasePruningFunc):
     """Tells torch-pruning how a masked batch norm loses channels."""
 
     def prune_out_channels(self, layer: MaskedBatchNorm, idxs: list[int]) -> nn.Module:
@@ -101,9 +105,11 @@ class _MaskedBatchNormPruner(torch_pruning.BasePruningFunc):  # type: ignore[mis
 
 
 def _pruner(network: JetFormer, data: Dataset, ratio: float, steps: int) -> torch_pruning.pruner.BasePruner:
-    blocks = list(_blocks(network))
+    blocks = list(network.each_block())
     residual_stream = [network.embedding, network.head.linear]
-    residual_stream += [layer for block in blocks for layer in (block.attention.output, block.feedforward.contract)]
+    residual_stream += [
+        layer for block in blocks for layer in (block.attention.output, block.feedforward.contract)
+    ]
     heads = {
         layer: block.attention.heads
         for block in blocks
@@ -128,22 +134,18 @@ def _pruner(network: JetFormer, data: Dataset, ratio: float, steps: int) -> torc
 def _accumulate_gradients(network: JetFormer, data: Dataset, recipe: Recipe) -> None:
     network.zero_grad()
     generator = torch.Generator().manual_seed(recipe.seed)
-    for _, (x, mask, labels) in zip(range(IMPORTANCE_BATCHES), data.batches(recipe.batch_size, generator), strict=False):
-        functional.cross_entropy(network(x, mask), labels).backward()  # type: ignore[no-untyped-call]
+    for _, (x, mask, labels) in zip(
+        range(IMPORTANCE_BATCHES), data.batches(recipe.batch_size, generator), strict=False
+    ):
+        functional.cross_entropy(network(x, mask), labels).backward()
 
 
 def _query_widths(network: JetFormer) -> list[int]:
-    return [block.attention.q.out_features for block in _blocks(network)]
+    return [block.attention.q.out_features for block in network.each_block()]
 
 
 @torch.no_grad()
 def _keep_scores(network: JetFormer, widths_before: Iterable[int]) -> None:
-    """The scale 1 / sqrt(head dimension) follows the new width; q takes the difference, so that scores stay what they were."""
-    for block, before in zip(_blocks(network), widths_before, strict=True):
+    """The scale 1 / sqrt(head dimension) follows the new width; q takes the difference, so that scores stay as they were."""
+    for block, before in zip(network.each_block(), widths_before, strict=True):
         block.attention.q.weight *= (block.attention.q.out_features / before) ** 0.5
-
-
-def _blocks(network: JetFormer) -> Iterable[Block]:
-    for block in network.blocks:
-        assert isinstance(block, Block)
-        yield block

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+from jetformer_compress.calibration import Widths, calibrate
+from jetformer_compress.errors import CompressError
+from jetformer_compress.folding import fold
 from jetformer_model.dataset import Dataset, TaggingData
 from jetformer_model.fixed_point import FixedPointJetFormer
 from jetformer_model.network import JetFormer
 from jetformer_model.state import State
 from jetformer_model.training import Recipe, TrainingResult, fit
-
-from jetformer_compress.calibration import Widths, calibrate
-from jetformer_compress.errors import CompressError
-from jetformer_compress.folding import fold
 
 CALIBRATION_JETS = 4096
 RECIPE = Recipe(epochs=15, learning_rate=5e-4, patience=15)
@@ -28,11 +27,14 @@ def quantize(
 ) -> TrainingResult:
     """A fixed-point state from a float one: post-training formats first, then training within them.
 
-    The epoch with the best validation loss is kept. Raises CompressError if the state is already in fixed point or cannot be folded.
+    The epoch with the best validation loss is kept. Raises CompressError if the state is already in fixed point or cannot be
+    folded.
     """
     widths = widths or Widths()
     network = post_training(state, data.train, widths)
-    history, best = fit(network, data.train, data.validation, recipe, progress=progress, title="quantised training")
+    history, best = fit(
+        network, data.train, data.validation, recipe, progress=progress, title="quantised training"
+    )
     metrics = {"validation_loss": best.validation_loss, "validation_accuracy": best.validation_accuracy}
     return TrainingResult(dataclasses.replace(state, network=network, metrics=metrics), history, best)
 
@@ -40,7 +42,9 @@ def quantize(
 def post_training(state: State, training: Dataset, widths: Widths) -> FixedPointJetFormer:
     """The folded network with formats calibrated on the first training jets, not trained."""
     if not isinstance(state.network, JetFormer):
-        raise CompressError("this network is in fixed point already; quantise the float state that it was made from")
+        raise CompressError(
+            "this network is in fixed point already; quantise the float state that it was made from"
+        )
     network = fold(state.network)
     calibrate(network, training.head(CALIBRATION_JETS), widths)
     return network

@@ -14,13 +14,13 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from jetformer_data.errors import DataError
-from jetformer_data.padding import FEATURES
 from rich.console import Console
 from rich.table import Table
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from jetformer_data.errors import DataError
+from jetformer_data.padding import FEATURES
 from jetformer_model import training
 from jetformer_model.config import PRESETS, preset
 from jetformer_model.dataset import MIN_PT_GEV, Dataset, open_split, tagging_data
@@ -60,7 +60,9 @@ def train(
     out: Annotated[Path, typer.Option(help="Where to write the state; the log goes beside it as .csv.")],
     preset_name: PresetName = "tiny",
     constituents: Constituents = None,
-    features: Annotated[str, typer.Option(help="Names of features, separated by commas.")] = ",".join(FEATURES),
+    features: Annotated[str, typer.Option(help="Names of features, separated by commas.")] = ",".join(
+        FEATURES
+    ),
     norm: Annotated[str | None, typer.Option(help="batch or layer; the preset's if not given.")] = None,
     activation: Annotated[str | None, typer.Option(help="relu or silu; the preset's if not given.")] = None,
     min_pt: Annotated[float, typer.Option(help="Drop constituents below, GeV.")] = MIN_PT_GEV,
@@ -78,7 +80,12 @@ def train(
     names = tuple(name.strip() for name in features.split(","))
     recipe = training.Recipe(epochs, batch_size, learning_rate, patience=patience, seed=seed)
     shape = preset(
-        preset_name, features=len(names), classes=1, constituents=constituents, norm=norm, activation=activation
+        preset_name,
+        features=len(names),
+        classes=1,
+        constituents=constituents,
+        norm=norm,
+        activation=activation,
     )
     jets = tagging_data(data, constituents=shape.constituents, features=names, min_pt_gev=min_pt)
     architecture = dataclasses.replace(shape, classes=len(jets.class_names))
@@ -100,7 +107,9 @@ def evaluate(
     state: StateFile,
     data: DataFile,
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "test",
-    logits: Annotated[Path | None, typer.Option(help="Also write logits, labels and jet_index (.safetensors).")] = None,
+    logits: Annotated[
+        Path | None, typer.Option(help="Also write logits, labels and jet_index (.safetensors).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Accuracy, AUC and background rejection of a float or fixed-point network.
@@ -111,14 +120,19 @@ def evaluate(
     jets = open_split(data, split, loaded.inputs, loaded.architecture.constituents, loaded.class_names)
     scores = training.predict(loaded.network, jets)
     if logits is not None:
-        save_file({"logits": torch.from_numpy(scores), "labels": jets.labels, "jet_index": jets.index}, logits)
+        save_file(
+            {"logits": torch.from_numpy(scores), "labels": jets.labels, "jet_index": jets.index}, logits
+        )
     _print(summarise(scores, jets.labels.numpy(), loaded.class_names), as_json)
 
 
 @app.command()
 def predict(
     state: StateFile,
-    inputs: Annotated[Path, typer.Argument(help="Tensors `inputs` [jets, P, F] float32 (normalised) and `mask` [jets, P] bool.")],
+    inputs: Annotated[
+        Path,
+        typer.Argument(help="Tensors `inputs` [jets, P, F] float32 (normalised) and `mask` [jets, P] bool."),
+    ],
     out: Annotated[Path, typer.Option(help="Where to write the tensor `logits` [jets, classes] float64.")],
 ) -> None:
     """Logits for inputs that are already padded and normalised: what a test of other implementations needs.
@@ -130,10 +144,14 @@ def predict(
         tensors = load_file(inputs)
         x, mask = tensors["inputs"], tensors["mask"]
     except (OSError, SafetensorError, KeyError) as error:
-        raise ModelError(f"{inputs}: expected a .safetensors file with `inputs` and `mask` ({error})") from error
+        raise ModelError(
+            f"{inputs}: expected a .safetensors file with `inputs` and `mask` ({error})"
+        ) from error
     shape = (network.architecture.constituents, network.architecture.features)
     if x.dim() != 3 or tuple(x.shape[1:]) != shape or mask.shape != x.shape[:2] or mask.dtype != torch.bool:
-        raise ModelError(f"{inputs}: expected inputs [jets, {shape[0]}, {shape[1]}] and a bool mask, got {tuple(x.shape)}")
+        raise ModelError(
+            f"{inputs}: expected inputs [jets, {shape[0]}, {shape[1]}] and a bool mask, got {tuple(x.shape)}"
+        )
     unlabelled = torch.zeros(len(x), dtype=torch.int64)
     scores = training.predict(network, Dataset(x, mask, unlabelled, unlabelled))
     save_file({"logits": torch.from_numpy(scores)}, out)
@@ -180,9 +198,20 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
         return
     table = Table(show_header=False)
     for key, value in result.items():
-        table.add_row(key, "  ".join(f"{k} {_short(v)}" for k, v in value.items()) if isinstance(value, dict) else _short(value))
+        table.add_row(
+            key,
+            "  ".join(f"{k} {_short(v)}" for k, v in value.items())
+            if isinstance(value, dict)
+            else _short(value),
+        )
     console.print(table)
 
 
 def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+    return (
+        f"{value:.4g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int | np.integer)
+        else str(value)
+    )

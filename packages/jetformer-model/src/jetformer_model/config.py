@@ -108,9 +108,30 @@ class Architecture:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": dict(blocks=4, embed_dim=8, heads=2, constituents=8, norm="batch", activation="relu"),
-    "150p": dict(blocks=3, embed_dim=64, heads=2, constituents=32, norm="layer", activation="silu"),
-    "jetclass": dict(blocks=10, embed_dim=128, heads=8, constituents=128, norm="layer", activation="silu"),
+    "tiny": {
+        "blocks": 4,
+        "embed_dim": 8,
+        "heads": 2,
+        "constituents": 8,
+        "norm": "batch",
+        "activation": "relu",
+    },
+    "150p": {
+        "blocks": 3,
+        "embed_dim": 64,
+        "heads": 2,
+        "constituents": 32,
+        "norm": "layer",
+        "activation": "silu",
+    },
+    "jetclass": {
+        "blocks": 10,
+        "embed_dim": 128,
+        "heads": 8,
+        "constituents": 128,
+        "norm": "layer",
+        "activation": "silu",
+    },
 }
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from jetformer_data.padding import FEATURES
 from jetformer_data.schema import Normalisation, Reader
 from jetformer_data.splitting import load, split_mask
 from jetformer_data.statistics import normalise, training_normalisation
-from torch import Tensor
-
 from jetformer_model.errors import ModelError
 from jetformer_model.state import Inputs, State
 
@@ -38,9 +38,13 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def batches(
+        self, size: int, generator: torch.Generator | None = None
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """(x, mask, labels) in turns of `size` jets; in an order drawn from `generator` where one is given."""
-        order = torch.arange(len(self)) if generator is None else torch.randperm(len(self), generator=generator)
+        order = (
+            torch.arange(len(self)) if generator is None else torch.randperm(len(self), generator=generator)
+        )
         for chosen in order.split(size):
             yield self.x[chosen], self.mask[chosen], self.labels[chosen]
 
@@ -116,5 +120,6 @@ def open_split(
 def _training_splits(
     path: str | os.PathLike[str], inputs: Inputs, constituents: int, class_names: Sequence[str]
 ) -> TaggingData:
-    splits = [open_split(path, split, inputs, constituents, class_names) for split in ("train", "validation")]
-    return TaggingData(*splits, inputs, tuple(class_names))
+    train = open_split(path, "train", inputs, constituents, class_names)
+    validation = open_split(path, "validation", inputs, constituents, class_names)
+    return TaggingData(train, validation, inputs, tuple(class_names))

@@ -1,16 +1,18 @@
 """JetFormer in fixed point: the network that firmware computes, trainable in PyTorch.
 
-The equations, the meaning of (k, i, f) and the names of all tensors are in docs/interfaces/model-state.md. In evaluation everything
-is computed in float64, where every sum and product of this network is exact, so the result does not depend on the order in
-which a library adds. In training the same operations run in float32, and gradients pass straight through the rounding.
+The equations, the meaning of (k, i, f) and the names of all tensors are in docs/interfaces/model-state.md. In evaluation
+everything is computed in float64, where every sum and product of this network is exact, so the result does not depend on the
+order in which a library adds. In training the same operations run in float32, and gradients pass straight through rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,15 +28,15 @@ class _StraightThrough(torch.autograd.Function):
         return exact.view_as(exact)
 
     @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+    def backward(ctx: object, gradient: Tensor) -> tuple[None, Tensor]:
         return None, gradient
 
 
 class Quantiser(nn.Module):
     """Q(x) = clamp(floor(x 2^f + 1/2), -k 2^(i + f), 2^(i + f) - 1) 2^-f: rounds half up and saturates.
 
-    The format is a tensor [..., 3] of (k, i, f) whose leading axes broadcast against x. Until `set_format` is called, x passes
-    unchanged and its range a channel (last axis) is recorded in `low_seen` and `high_seen`: that is how formats are calibrated.
+    The format is a tensor [..., 3] of (k, i, f) whose leading axes broadcast against x. Until `set_format` is called, x
+    passes unchanged and its range a channel (last axis) is recorded in `low_seen` and `high_seen`, for calibration.
     """
 
     kif: Tensor
@@ -56,8 +58,7 @@ class Quantiser(nn.Module):
         step = np.ldexp(1.0, -f)
         low = np.where(empty, 0.0, -k * np.ldexp(1.0, i))
         high = np.where(empty, 0.0, np.ldexp(1.0, i) - step)
-        device = self.kif.device
-        self._grid = tuple(torch.from_numpy(np.asarray(a)).to(device) for a in (step, low, high))  # type: ignore[assignment]
+        self._grid = (self._bound(step), self._bound(low), self._bound(high))
 
     @property
     def is_set(self) -> bool:
@@ -71,7 +72,10 @@ class Quantiser(nn.Module):
         step, low, high = (bound.to(x) for bound in self._grid)
         inside = torch.clamp(x, low, high)
         exact = torch.clamp(torch.floor(x.detach() / step + 0.5) * step, low, high)
-        return _StraightThrough.apply(exact, inside)  # type: ignore[no-any-return]
+        return _StraightThrough.apply(exact, inside)
+
+    def _bound(self, values: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(np.asarray(values)).to(self.kif.device)
 
     def _observe(self, x: Tensor) -> None:
         flat = x.reshape(-1, x.shape[-1]) if x.dim() else x.reshape(1, 1)
@@ -158,7 +162,7 @@ class FixedPointAttention(nn.Module):
         if not index_format.is_set:
             return smooth
         index = (x.detach().double() * 2.0 ** int(index_format.kif[2])).long()
-        return _StraightThrough.apply(table.to(x.dtype)[index], smooth)  # type: ignore[no-any-return]
+        return _StraightThrough.apply(table.to(x.dtype)[index], smooth)
 
 
 class FixedPointFeedForward(nn.Module):
@@ -203,7 +207,9 @@ class FixedPointJetFormer(nn.Module):
         super().__init__()
         a = architecture
         if a.norm != "folded" or a.activation != "relu":
-            raise ModelError(f"a fixed-point network has folded norms and ReLU, not {a.norm!r} and {a.activation!r}")
+            raise ModelError(
+                f"a fixed-point network has folded norms and ReLU, not {a.norm!r} and {a.activation!r}"
+            )
         self.architecture = a
         self.input = Quantiser()
         self.class_token = nn.Parameter(torch.zeros(a.embed_dim))
@@ -232,7 +238,11 @@ class FixedPointJetFormer(nn.Module):
         last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
             t = block(t, mask, 1 if index == last else t.shape[1])
-        return self.logits(self.head(t[:, 0]))  # type: ignore[no-any-return]
+        return self.logits(self.head(t[:, 0]))
+
+    def each_block(self) -> Iterator[FixedPointBlock]:
+        """The blocks in order, typed."""
+        yield from cast("Iterable[FixedPointBlock]", self.blocks)
 
     def quantisers(self) -> dict[str, Quantiser]:
         """Every quantiser by its name, those of weights ending in `_format`."""
@@ -247,13 +257,14 @@ class FixedPointJetFormer(nn.Module):
             if name not in formats:
                 raise ModelError(f"the number format of {name!r} is missing")
             quantiser.set_format(formats[name])
-        for block in self.blocks:
-            block.attention.build_tables()  # type: ignore[union-attr,operator]
+        for block in self.each_block():
+            block.attention.build_tables()
 
     def on_grid(self) -> dict[str, Tensor]:
         """The state dict with every parameter rounded to its grid: what a state file holds."""
         return self.state_dict() | {
-            name: quantiser(parameter.detach().double()).float() for name, parameter, quantiser in self._parameters_on_grids()
+            name: quantiser(parameter.detach().double()).float()
+            for name, parameter, quantiser in self._parameters_on_grids()
         }
 
     def first_off_grid(self) -> str | None:
@@ -269,19 +280,17 @@ class FixedPointJetFormer(nn.Module):
             yield name, parameter, quantisers[f"{name}_format"]
 
     def _tables_on_grids(self) -> Iterator[tuple[str, Tensor, Quantiser]]:
-        for index, block in enumerate(self.blocks):
-            attention = block.attention
-            yield f"blocks.{index}.attention.exp_table", attention.exp_table, attention.exp  # type: ignore[union-attr,misc]
-            yield (
-                f"blocks.{index}.attention.reciprocal_table",
-                attention.reciprocal_table,
-                attention.reciprocal,
-            )  # type: ignore[union-attr,misc]
+        for index, block in enumerate(self.each_block()):
+            name, attention = f"blocks.{index}.attention", block.attention
+            yield f"{name}.exp_table", attention.exp_table, attention.exp
+            yield f"{name}.reciprocal_table", attention.reciprocal_table, attention.reciprocal
 
 
 def _grid_points(quantiser: Quantiser) -> Tensor:
     """All values 0, 2^-f, ... of an unsigned format, float64."""
     k, i, f = (int(number) for number in quantiser.kif)
     if k or not 1 <= i + f <= 16:
-        raise ModelError(f"the index of a table: expected an unsigned format of 1 to 16 bits, got {(k, i, f)}")
+        raise ModelError(
+            f"the index of a table: expected an unsigned format of 1 to 16 bits, got {(k, i, f)}"
+        )
     return torch.arange(2 ** (i + f), dtype=torch.float64) * 2.0**-f

@@ -48,16 +48,20 @@ def roc(scores: NDArray[np.float64], signal: NDArray[np.bool_]) -> Roc:
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities [jets, classes] of logits [jets, classes]."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
-def roc_curves(logits: NDArray[np.float64], labels: NDArray[np.int64], class_names: Sequence[str]) -> dict[str, Roc]:
+def roc_curves(
+    logits: NDArray[np.float64], labels: NDArray[np.int64], class_names: Sequence[str]
+) -> dict[str, Roc]:
     """The ROC curve of each class against the rest, its probability as the score."""
     probabilities = softmax(logits)
     return {name: roc(probabilities[:, index], labels == index) for index, name in enumerate(class_names)}
 
 
-def summarise(logits: NDArray[np.float64], labels: NDArray[np.int64], class_names: Sequence[str]) -> dict[str, object]:
+def summarise(
+    logits: NDArray[np.float64], labels: NDArray[np.int64], class_names: Sequence[str]
+) -> dict[str, object]:
     """Accuracy with its binomial error, mean cross-entropy, AUC and rejection a class, as plain JSON values.
 
     Rejections that no background jet limits are None.

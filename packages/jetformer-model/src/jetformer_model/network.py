@@ -6,11 +6,14 @@
             x = x + W_2 act(Norm(W_1 act(Norm(x))))
     logits = W_h Norm(x[class token]) + b_h
 
-Unlike the published code, padding takes part in nothing (masks: True = real constituent), and the last block computes the class
-token alone, since nothing else is read.
+Unlike the published code, padding takes part in nothing (masks: True = real constituent), and the last block computes the
+class token alone, since nothing else is read.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -114,6 +117,10 @@ class JetFormer(nn.Module):
             for attention_dim, hidden_dim in zip(a.attention_dims, a.feedforward_dims, strict=True)
         )
         self.head = Head(a.embed_dim, a.classes, a.norm)
+
+    def each_block(self) -> Iterator[Block]:
+        """The blocks in order, typed."""
+        yield from cast("Iterable[Block]", self.blocks)
 
     def forward(self, x: Tensor, mask: Tensor, *, every_token: bool = False) -> Tensor:
         """Logits of a padded batch.

@@ -28,7 +28,9 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        mean, var = self._batch_statistics(x, mask) if self.training else (self.running_mean, self.running_var)
+        mean, var = (
+            self._batch_statistics(x, mask) if self.training else (self.running_mean, self.running_var)
+        )
         return (x - mean) * (torch.rsqrt(var + EPSILON) * self.weight) + self.bias
 
     def _batch_statistics(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

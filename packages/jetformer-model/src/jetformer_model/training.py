@@ -88,7 +88,13 @@ def train(
 
 
 def fit(
-    network: nn.Module, training: Dataset, validation: Dataset, recipe: Recipe, *, progress: bool = False, title: str = "training"
+    network: nn.Module,
+    training: Dataset,
+    validation: Dataset,
+    recipe: Recipe,
+    *,
+    progress: bool = False,
+    title: str = "training",
 ) -> tuple[tuple[Epoch, ...], Epoch]:
     """Train `network(x, mask) -> logits` in place and leave it in evaluation mode with the weights of its best epoch.
 
@@ -96,26 +102,38 @@ def fit(
     """
     generator = torch.Generator().manual_seed(recipe.seed)
     steps = math.ceil(len(training) / recipe.batch_size) * recipe.epochs
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=steps, pct_start=recipe.warm_up, div_factor=25, final_div_factor=1e4
+        optimiser,
+        recipe.learning_rate,
+        total_steps=steps,
+        pct_start=recipe.warm_up,
+        div_factor=25,
+        final_div_factor=1e4,
     )
     history: list[Epoch] = []
     best, best_weights = None, None
     with _suitable_threads(network, training, recipe.batch_size), _progress_bar(progress) as bar:
         task = bar.add_task(title, total=recipe.epochs, best=float("nan"))
         for epoch in range(1, recipe.epochs + 1):
-            training_loss = _one_epoch(network, training, recipe.batch_size, generator, optimiser, schedule.step)
+            training_loss = _one_epoch(
+                network, training, recipe.batch_size, generator, optimiser, schedule.step
+            )
             loss, accuracy = _loss_and_accuracy(network, validation)
             history.append(Epoch(epoch, training_loss, loss, accuracy))
             if not math.isfinite(training_loss + loss):
-                raise ModelError(f"{title}: the loss is no number in epoch {epoch}; try a lower learning rate")
+                raise ModelError(
+                    f"{title}: the loss is no number in epoch {epoch}; try a lower learning rate"
+                )
             if best is None or loss < best.validation_loss:
                 best, best_weights = history[-1], copy.deepcopy(network.state_dict())
             bar.update(task, advance=1, best=100 * best.validation_accuracy)
             if epoch - best.epoch >= recipe.patience:
                 break
-    assert best is not None and best_weights is not None
+    assert best is not None
+    assert best_weights is not None
     network.load_state_dict(best_weights)
     network.eval()
     return tuple(history), best
@@ -141,7 +159,7 @@ def _one_epoch(
     for x, mask, labels in data.batches(batch_size, generator):
         loss: Tensor = functional.cross_entropy(network(x, mask), labels)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         after_step()
         total += loss.item() * len(labels)
@@ -175,7 +193,9 @@ def _check(data: TaggingData, architecture: Architecture) -> None:
             f"the data have {data.train.x.shape[1]} x {data.train.x.shape[2]}"
         )
     if architecture.classes != len(data.class_names):
-        raise ModelError(f"the architecture has {architecture.classes} classes, the data {len(data.class_names)}")
+        raise ModelError(
+            f"the architecture has {architecture.classes} classes, the data {len(data.class_names)}"
+        )
 
 
 def _progress_bar(show: bool) -> Progress:

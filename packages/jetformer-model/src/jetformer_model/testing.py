@@ -1,0 +1,158 @@
+"""For tests: a small state made without training, and the contract tests of the model state interface.
+
+A program that writes states inherits `StateWriterContract`; one that reads them inherits `StateReaderContract`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from jetformer_model.config import Architecture
+from jetformer_model.network import JetFormer
+from jetformer_model.norm import MaskedBatchNorm
+from jetformer_model.state import Inputs, State, check, load, save
+
+FEATURES = ("pt", "etarel", "phirel")
+CLASS_NAMES = ("g", "q", "W", "Z", "t")
+SMALL = Architecture(
+    constituents=5,
+    features=3,
+    embed_dim=6,
+    heads=2,
+    classes=5,
+    attention_dims=(6, 4),
+    feedforward_dims=(12, 7),
+    norm="batch",
+    activation="relu",
+)
+
+
+def example_state(architecture: Architecture = SMALL, seed: int = 1) -> State:
+    """A float state with random weights and with batch-norm statistics that are not the initial ones."""
+    torch.manual_seed(seed)
+    network = JetFormer(architecture).eval()
+    for module in network.modules():
+        if isinstance(module, MaskedBatchNorm):
+            module.weight.data.uniform_(0.5, 1.5).mul_(torch.randint(0, 2, module.weight.shape) * 2 - 1)
+            module.bias.data.normal_()
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    inputs = Inputs(FEATURES, ("GeV", "", "rad"), (60.0, 0.0, 0.0), (80.0, 0.1, 0.1), 2.0)
+    return State(network, inputs, CLASS_NAMES[: architecture.classes])
+
+
+def example_batch(
+    jets: int, architecture: Architecture = SMALL, seed: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Normal x [jets, P, F] and a mask [jets, P] with 0 to P real constituents a jet, zeros where it is False."""
+    generator = torch.Generator().manual_seed(seed)
+    counts = torch.randint(0, architecture.constituents + 1, (jets, 1), generator=generator)
+    mask = torch.arange(architecture.constituents) < counts
+    x = torch.randn(jets, architecture.constituents, architecture.features, generator=generator)
+    return x * mask.unsqueeze(-1), mask
+
+
+class StateWriterContract:
+    """Tests of a program that writes states: inherit and define `write_state(path)`."""
+
+    def write_state(self, path: Path) -> None:
+        """Write a state to `path`."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def written(self, tmp_path: Path) -> Path:
+        """A folder with the written state alone in it."""
+        folder = tmp_path / "state"
+        folder.mkdir()
+        self.write_state(folder / "state.safetensors")
+        return folder / "state.safetensors"
+
+    def test_state_follows_the_interface(self, written: Path) -> None:
+        check(written)
+
+    def test_state_is_written_whole(self, written: Path) -> None:
+        load(written)
+        assert not [path for path in written.parent.iterdir() if path.name.endswith(".tmp")]
+
+    def test_state_survives_a_second_writing(self, written: Path) -> None:
+        again = written.with_name("again.safetensors")
+        save(again, load(written))
+        first, second = load_file(written), load_file(again)
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[name], second[name]) for name in first)
+        assert _header(again) == _header(written)
+
+
+class StateReaderContract:
+    """Tests of a program that reads states: inherit, define `use_state(path)` and the error it raises for bad ones."""
+
+    expected_error: type[BaseException] | tuple[type[BaseException], ...]
+
+    def use_state(self, path: Path) -> Any:
+        """Do the program's work on a state."""
+        raise NotImplementedError
+
+    def make_state(self, path: Path) -> None:
+        """Write a state that the program accepts; a float one with batch norm unless overridden."""
+        save(path, example_state())
+
+    def test_a_good_state_is_accepted(self, tmp_path: Path) -> None:
+        self.make_state(tmp_path / "state.safetensors")
+        self.use_state(tmp_path / "state.safetensors")
+
+    def test_a_newer_minor_version_is_accepted(self, tmp_path: Path) -> None:
+        self.use_state(self._edited(tmp_path, version="1.7"))
+
+    def test_an_unknown_major_version_is_refused(self, tmp_path: Path) -> None:
+        self._refuses(self._edited(tmp_path, version="2.0"), "2.0")
+
+    def test_another_format_is_refused(self, tmp_path: Path) -> None:
+        self._refuses(self._edited(tmp_path, format="something-else"), "state")
+
+    def test_a_wrong_shape_is_refused(self, tmp_path: Path) -> None:
+        path = self._edited(tmp_path)
+        tensors, header = load_file(path), _header(path)
+        name = "blocks.0.attention.q.weight"
+        tensors[name] = tensors[name][1:].contiguous()
+        save_file(tensors, path, {"jetformer": json.dumps(header)})
+        self._refuses(path, name)
+
+    def test_a_missing_tensor_is_refused(self, tmp_path: Path) -> None:
+        path = self._edited(tmp_path)
+        tensors, header = load_file(path), _header(path)
+        del tensors["embedding.bias"]
+        save_file(tensors, path, {"jetformer": json.dumps(header)})
+        self._refuses(path, "embedding.bias")
+
+    def test_a_truncated_file_is_refused(self, tmp_path: Path) -> None:
+        path = self._edited(tmp_path)
+        path.write_bytes(path.read_bytes()[:-100])
+        self._refuses(path, "safetensors")
+
+    def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
+        self._refuses(tmp_path / "absent.safetensors", "no such file")
+
+    def _edited(self, folder: Path, **changes: str) -> Path:
+        path = folder / "state.safetensors"
+        self.make_state(path)
+        save_file(load_file(path), path, {"jetformer": json.dumps(_header(path) | changes)})
+        return path
+
+    def _refuses(self, path: Path, reason: str) -> None:
+        with pytest.raises(self.expected_error) as caught:
+            self.use_state(path)
+        assert path.name in str(caught.value)
+        assert reason in str(caught.value)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        header: dict[str, Any] = json.loads(file.metadata()["jetformer"])
+    return header
