@@ -1,4 +1,4 @@
-"""A stored fixed-point network becomes firmware, and the firmware gives the network's integers: python experiment.py --out build"""
+"""A stored fixed-point network becomes firmware that gives the network's integers: python experiment.py --out build"""
 
 from __future__ import annotations
 
