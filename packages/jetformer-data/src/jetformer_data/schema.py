@@ -38,7 +38,8 @@ _CHUNK_JETS = 8_192
 class Writer:
     """Appends sets of jets to one file; the file appears under its name only when the `with` block succeeds.
 
-    The rows go to `.NAME.partial` beside the target, which a later writer of the same target replaces.
+    The rows go to `partial`, on the same file system (`.NAME.partial` beside the target unless given), which a later
+    writer of the same target replaces.
 
         with Writer("jets.h5") as writer:
             for jets in sets:
@@ -47,9 +48,9 @@ class Writer:
     Set `normalisation` or `provenance` before the block ends to store other values than those of the first set.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], partial: str | os.PathLike[str] | None = None) -> None:
         self.path = Path(path)
-        self.partial = self.path.with_name(f".{self.path.name}.partial")
+        self.partial = self.path.with_name(f".{self.path.name}.partial") if partial is None else Path(partial)
         self.jets = 0
         self.normalisation: Normalisation | None = None
         self.provenance: dict[str, Any] | None = None

@@ -1,0 +1,105 @@
+"""What Pythia asks while an event is being made: give it up early, or accept its decays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from jetformer_data.extras import require
+from jetformer_data.processes import LONGITUDINAL, Style
+
+# Pythia's record starts with the system, two beams and two incoming partons; the hard process leaves entries 5 and 6.
+HARD = (5, 6)
+# Steps of the evolution at which pt is vetoed: 1-3 belong to the hard process, later ones to decays of resonances, when
+# the multi-parton interactions are already paid for.
+_LAST_HARD_STEP = 3
+
+
+def make_hooks(pythia: Any, style: Style, class_name: str) -> Any:
+    """Hooks of one run. The class is made here since its base exists only where Pythia is installed."""
+    pythia8 = require("pythia8mc", "generate")
+
+    class Hooks(pythia8.UserHooks):  # type: ignore[misc, name-defined]
+        """`seen` and `kept` count the events at the early veto. Method names are Pythia's."""
+
+        def __init__(self) -> None:
+            pythia8.UserHooks.__init__(self)
+            self.seen = self.kept = 0
+
+        def canVetoProcessLevel(self) -> bool:  # noqa: N802
+            return class_name in LONGITUDINAL
+
+        def doVetoProcessLevel(self, process: Any) -> bool:  # noqa: N802
+            """Accept decays so that the bosons decay isotropically."""
+            return bool(pythia.rndm.flat() > isotropy_weight(process, LONGITUDINAL[class_name]))
+
+        def canVetoPT(self) -> bool:  # noqa: N802
+            return True
+
+        def scaleVetoPT(self) -> float:  # noqa: N802
+            return style.early_scale
+
+        def doVetoPT(self, step: int, event: Any) -> bool:  # noqa: N802
+            """Give up an event none of whose jets can end in the style's window of pt.
+
+            The shower evolves downwards in pt. At `early_scale` the event is a few dozen partons, the recoils and
+            hard emissions that decide on a jet's pt have happened, and nearly all of the time (soft multi-parton
+            interactions, hadronisation, decays) is still to be spent.
+            """
+            if step > _LAST_HARD_STEP:
+                return False
+            low, high = style.early_pt
+            keep = any(low < pt < high and abs(eta) < style.max_eta for pt, eta in young_jets(event, style.radius))
+            self.seen += 1
+            self.kept += keep
+            return not keep
+
+    return Hooks()
+
+
+def isotropy_weight(process: Any, longitudinal: float) -> float:
+    """Probability of accepting a pair of bosons so that accepted decays are flat in cos(theta*).
+
+    A boson decays as 3/8 (1 + c^2) when transverse and as 3/4 (1 - c^2) when longitudinal; c = (E1 - E2) / |p|.
+    """
+    floor = min(_angular_density(0.0, longitudinal), _angular_density(1.0, longitudinal))
+    weight = 1.0
+    for i in HARD:
+        boson = process[i]
+        first, second = process[boson.daughter1()], process[boson.daughter2()]
+        weight *= floor / _angular_density((first.e() - second.e()) / boson.pAbs(), longitudinal)
+    return weight
+
+
+def young_jets(event: Any, radius: float) -> list[tuple[float, float]]:
+    """(pt, eta) of two cones around the hardest partons of an unfinished event, hardest first."""
+    partons = []
+    for i in range(HARD[0], event.size()):
+        particle = event[i]
+        if particle.isFinal():
+            px, py = particle.px(), particle.py()
+            partons.append((math.hypot(px, py), particle.eta(), math.atan2(py, px), px, py))
+    partons.sort(reverse=True)
+    jets = []
+    while partons and len(jets) < 2:
+        inside, outside = _cone(partons, radius)
+        jets.append((math.hypot(sum(p[3] for p in inside), sum(p[4] for p in inside)), partons[0][1]))
+        partons = outside
+    return jets
+
+
+def _cone(
+    partons: list[tuple[float, ...]], radius: float
+) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
+    """The partons (pt, eta, phi, px, py) within `radius` of the first, and the others."""
+    _, eta, phi, *_ = partons[0]
+    inside, outside = [], []
+    for parton in partons:
+        distance = math.hypot(parton[1] - eta, math.remainder(parton[2] - phi, 2 * math.pi))
+        (inside if distance < radius else outside).append(parton)
+    return inside, outside
+
+
+def _angular_density(cosine: float, longitudinal: float) -> float:
+    transverse = 0.375 * (1 + cosine**2)
+    return (1 - longitudinal) * transverse + longitudinal * 0.75 * (1 - cosine**2)
