@@ -94,9 +94,13 @@ def quantize(
     loaded = load(state)
     widths = Widths(weights=weight_bits, activations=activation_bits)
     recipe = dataclasses.replace(quantisation.RECIPE, epochs=epochs, seed=seed)
-    result = quantisation.quantize(loaded, tagging_data_for(loaded, data), widths, recipe, progress=True)
+    checkpoint = out.with_name(f"{out.name}.partial")
+    result = quantisation.quantize(
+        loaded, tagging_data_for(loaded, data), widths, recipe, checkpoint=checkpoint, progress=True
+    )
     settings = {"widths": dataclasses.asdict(widths), "recipe": dataclasses.asdict(recipe)}
     _finish(out, state, result, settings, as_json)
+    checkpoint.unlink(missing_ok=True)
 
 
 def _finish(out: Path, source: Path, result: TrainingResult, settings: dict[str, Any], as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from jetformer_compress.calibration import Widths, calibrate
 from jetformer_compress.errors import CompressError
@@ -23,6 +24,7 @@ def quantize(
     widths: Widths | None = None,
     recipe: Recipe = RECIPE,
     *,
+    checkpoint: Path | None = None,
     progress: bool = False,
 ) -> TrainingResult:
     """A fixed-point state from a float one: post-training formats first, then training within them.

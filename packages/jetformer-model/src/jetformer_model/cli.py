@@ -75,6 +75,8 @@ def train(
 ) -> None:
     """Train on the training split and keep the weights of the epoch with the best validation loss.
 
+    Killed and run again, the same command goes on after the last whole epoch (OUT.partial).
+
     jetformer-model train jets.h5 --preset tiny --out tiny.safetensors
     """
     names = tuple(name.strip() for name in features.split(","))
@@ -89,7 +91,8 @@ def train(
     )
     jets = tagging_data(data, constituents=shape.constituents, features=names, min_pt_gev=min_pt)
     architecture = dataclasses.replace(shape, classes=len(jets.class_names))
-    result = training.train(jets, architecture, recipe=recipe, progress=True)
+    checkpoint = out.with_name(f"{out.name}.partial")
+    result = training.train(jets, architecture, recipe=recipe, checkpoint=checkpoint, progress=True)
     provenance = {
         "command": "jetformer-model train",
         "recipe": dataclasses.asdict(recipe),
@@ -99,6 +102,7 @@ def train(
     }
     save(out, dataclasses.replace(result.state, provenance=provenance))
     write_history(out.with_suffix(".csv"), result.history)
+    checkpoint.unlink(missing_ok=True)
     _print({"state": str(out)} | dataclasses.asdict(result.best), as_json)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional
 
+from jetformer_model.checkpoint import Checkpoint, MovingParts, fingerprint
 from jetformer_model.config import Architecture
 from jetformer_model.dataset import Dataset, TaggingData
 from jetformer_model.errors import ModelError
@@ -75,14 +79,21 @@ class TrainingResult:
 
 
 def train(
-    data: TaggingData, architecture: Architecture, *, recipe: Recipe | None = None, progress: bool = False
+    data: TaggingData,
+    architecture: Architecture,
+    *,
+    recipe: Recipe | None = None,
+    checkpoint: Path | None = None,
+    progress: bool = False,
 ) -> TrainingResult:
     """Train a new JetFormer on the training split; the same seed gives the same weights on the same machine."""
     recipe = recipe or Recipe()
     _check(data, architecture)
     torch.manual_seed(recipe.seed)
     network = JetFormer(architecture)
-    history, best = fit(network, data.train, data.validation, recipe, progress=progress)
+    history, best = fit(
+        network, data.train, data.validation, recipe, checkpoint=checkpoint, progress=progress
+    )
     metrics = {"validation_loss": best.validation_loss, "validation_accuracy": best.validation_accuracy}
     return TrainingResult(State(network, data.inputs, data.class_names, metrics), history, best)
 
@@ -93,11 +104,13 @@ def fit(
     validation: Dataset,
     recipe: Recipe,
     *,
+    checkpoint: Path | None = None,
     progress: bool = False,
     title: str = "training",
 ) -> tuple[tuple[Epoch, ...], Epoch]:
     """Train `network(x, mask) -> logits` in place and leave it in evaluation mode with the weights of its best epoch.
 
+    checkpoint: a file that is written after each epoch and taken up if it is there; the caller removes it in the end.
     Raises ModelError if the loss stops being a number.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -113,30 +126,34 @@ def fit(
         div_factor=25,
         final_div_factor=1e4,
     )
-    history: list[Epoch] = []
-    best, best_weights = None, None
+    moving = MovingParts(network, optimiser, schedule, generator)
+    store = Checkpoint(checkpoint, _purpose(title, recipe, network, training)) if checkpoint else None
+    best_weights, history = (store and store.restore(moving)) or (network.state_dict(), [])
+    epochs = [Epoch(**epoch) for epoch in history]
+    best = min(epochs, key=lambda epoch: epoch.validation_loss, default=None)
     with _suitable_threads(network, training, recipe.batch_size), _progress_bar(progress) as bar:
-        task = bar.add_task(title, total=recipe.epochs, best=float("nan"))
-        for epoch in range(1, recipe.epochs + 1):
+        task = bar.add_task(title, total=recipe.epochs, completed=len(epochs), best=float("nan"))
+        for number in range(len(epochs) + 1, recipe.epochs + 1):
+            if best is not None and number - 1 - best.epoch >= recipe.patience:
+                break
             training_loss = _one_epoch(
                 network, training, recipe.batch_size, generator, optimiser, schedule.step
             )
             loss, accuracy = _loss_and_accuracy(network, validation)
-            history.append(Epoch(epoch, training_loss, loss, accuracy))
+            epochs.append(Epoch(number, training_loss, loss, accuracy))
             if not math.isfinite(training_loss + loss):
                 raise ModelError(
-                    f"{title}: the loss is no number in epoch {epoch}; try a lower learning rate"
+                    f"{title}: the loss is no number in epoch {number}; try a lower learning rate"
                 )
             if best is None or loss < best.validation_loss:
-                best, best_weights = history[-1], copy.deepcopy(network.state_dict())
+                best, best_weights = epochs[-1], copy.deepcopy(network.state_dict())
+            if store:
+                store.save(moving, best_weights, [dataclasses.asdict(epoch) for epoch in epochs])
             bar.update(task, advance=1, best=100 * best.validation_accuracy)
-            if epoch - best.epoch >= recipe.patience:
-                break
     assert best is not None
-    assert best_weights is not None
     network.load_state_dict(best_weights)
     network.eval()
-    return tuple(history), best
+    return tuple(epochs), best
 
 
 @torch.no_grad()
@@ -171,6 +188,11 @@ def _loss_and_accuracy(network: nn.Module, data: Dataset) -> tuple[float, float]
     logits = torch.from_numpy(predict(network, data))
     accuracy = (logits.argmax(1) == data.labels).double().mean()
     return functional.cross_entropy(logits, data.labels).item(), accuracy.item()
+
+
+def _purpose(title: str, recipe: Recipe, network: nn.Module, data: Dataset) -> dict[str, Any]:
+    start = fingerprint(*network.state_dict().values(), data.x, data.mask, data.labels)
+    return {"title": title, "recipe": dataclasses.asdict(recipe), "start": start}
 
 
 @contextmanager
