@@ -1,7 +1,7 @@
-"""Training that is killed and started again goes on after its last whole epoch, with the bits of an undisturbed run (CPU).
-
 """Training that is killed and started again goes on after its last whole epoch, with the bits of an undisturbed run.
-tensors, the rest as JSON in its metadata.
+
+A checkpoint is a .safetensors file: the network, the best weights so far, the optimiser's moments and the random generators
+as tensors, the rest as JSON in its metadata.
 """
 
 from __future__ import annotations
