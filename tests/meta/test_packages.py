@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import sys
@@ -9,9 +10,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted((ROOT / "packages").iterdir())
+# distributions whose name is not that of the module
+CALLED = {"pythia8": "pythia8mc", "sklearn": "scikit-learn"}
 each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
@@ -72,6 +76,43 @@ def test_siblings_are_declared_by_range(folder: Path, noxfile: ModuleType) -> No
     for need in noxfile.dependencies(folder.name.removeprefix("jetformer-")):
         if need.name.startswith("jetformer-"):
             assert {part.operator for part in need.specifier} == {">=", "<"}, str(need)
+
+
+def imported(folder: Path, *, anywhere: bool) -> dict[str, str]:
+    """Distributions that a package imports, and where: at the head of its modules, or also inside functions."""
+    found: dict[str, str] = {}
+    for source in sorted(folder.glob("src/**/*.py")):
+        tree = ast.parse(source.read_text(encoding="utf-8"))
+        for node in ast.walk(tree) if anywhere else tree.body:
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            else:
+                continue
+            for name in names:
+                top = name.partition(".")[0]
+                if top not in sys.stdlib_module_names and top != folder.name.replace("-", "_"):
+                    found[CALLED.get(top, top.replace("_", "-"))] = source.name
+    return found
+
+
+@each_folder
+def test_what_is_imported_is_declared(folder: Path, noxfile: ModuleType) -> None:
+    name = folder.name.removeprefix("jetformer-")
+    core = {need.name for need in noxfile.dependencies(name)}
+    extras = {
+        Requirement(line).name
+        for extra in noxfile.project(name)["optional-dependencies"].values()
+        for line in extra
+    }
+    always = {
+        dist: where for dist, where in imported(folder, anywhere=False).items() if where != "testing.py"
+    }
+    assert {dist: where for dist, where in always.items() if dist not in core} == {}
+    assert {
+        dist: at for dist, at in imported(folder, anywhere=True).items() if dist not in core | extras
+    } == {}
 
 
 @each_folder
