@@ -138,8 +138,6 @@ def test_wrong_input_is_one_sentence(
 def test_a_wrong_file_leaves_no_traceback(tmp_path: Path) -> None:
     command = [
         sys.executable,
-        "-W",
-        "error",
         "-m",
         "jetformer_hpo",
         "front",
