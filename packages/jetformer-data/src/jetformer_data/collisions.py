@@ -34,8 +34,10 @@ class Particles:
 
     def select(self, keep: NDArray[np.bool_]) -> Particles:
         """The particles where `keep` is True."""
-        columns = (self.event, self.pdg_id, self.pt, self.eta, self.phi, self.energy)
-        return Particles(*(column[keep] for column in columns), partons=self.partons)
+        return Particles(
+            self.event[keep], self.pdg_id[keep], self.pt[keep], self.eta[keep], self.phi[keep], self.energy[keep],
+            self.partons,
+        )
 
 
 class Collisions:
@@ -43,12 +45,11 @@ class Collisions:
 
     def __init__(self, style: Style, class_name: str, seed: int) -> None:
         pythia8 = import_pythia()
-        self._awkward = require("awkward", "generate")
         self.pythia = pythia8.Pythia("", False)
         for setting in pythia_settings(style, class_name, seed):
             if not self.pythia.readString(setting):
                 raise DataError(f"Pythia does not accept the setting '{setting}'")
-        # Pythia holds no reference to the hooks of its own.
+        # Pythia itself does not keep the hooks alive.
         self.hooks = make_hooks(self.pythia, style, class_name)
         self.pythia.setUserHooksPtr(self.hooks)
         if not self.pythia.init():
@@ -65,7 +66,7 @@ class Collisions:
         stable = np.flatnonzero(columns["status"] > 0)
         pt, eta, phi = _cylindrical(*(p[stable] for p in momenta[:3]))
         _, parton_eta, parton_phi = _cylindrical(*(p[last] for p in momenta[:3]))
-        event = np.repeat(np.arange(events), np.diff(offsets))[stable]
+        event = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[stable]
         partons = np.stack([parton_eta, parton_phi], axis=-1)
         return Particles(event, columns["id"][stable].astype(np.int64), pt, eta, phi, momenta[3][stable], partons)
 

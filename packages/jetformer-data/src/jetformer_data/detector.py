@@ -141,7 +141,7 @@ def _cells(particles: Particles, rng: np.random.Generator, settings: Settings, c
     column = np.floor((particles.phi + np.pi) / (2 * np.pi) * across_phi).astype(np.int64) % across_phi
     key = (particles.event * across_eta + row) * across_phi + column
     cells, inverse = np.unique(key, return_inverse=True)
-    energy = np.bincount(inverse, particles.energy, minlength=len(cells))
+    energy: Array = np.bincount(inverse, particles.energy, minlength=len(cells)).astype(np.float64)
     event, row, column = cells // (across_eta * across_phi), cells // across_phi % across_eta, cells % across_phi
     place = rng.random((2, len(cells)))
     eta = (row + place[0]) * width - settings.calorimeter_eta

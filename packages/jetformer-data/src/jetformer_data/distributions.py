@@ -58,7 +58,7 @@ def distributions(path: str | os.PathLike[str], pixels: int = 50, half_width: fl
         image_edges = np.linspace(-half_width, half_width, pixels + 1)
         for jets in reader.chunks():
             pt, mass = _momentum_and_mass(jets)
-            values = {"jet_mass": mass, "jet_pt": pt, "multiplicity": jets.multiplicity}
+            values: dict[str, NDArray[Any]] = {"jet_mass": mass, "jet_pt": pt, "multiplicity": jets.multiplicity}
             for name, histogram in histograms.items():
                 histogram.counts[:] += _by_class(values[name], jets.labels, histogram.edges, classes)
             jets_seen += np.bincount(jets.labels, minlength=classes)

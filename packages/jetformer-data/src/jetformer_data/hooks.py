@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 from jetformer_data.extras import require
@@ -14,32 +15,44 @@ HARD = (5, 6)
 # the multi-parton interactions are already paid for.
 _LAST_HARD_STEP = 3
 
+_Parton = tuple[float, float, float, float, float]  # pt, eta, phi, px, py
+
 
 def make_hooks(pythia: Any, style: Style, class_name: str) -> Any:
-    """Hooks of one run. The class is made here since its base exists only where Pythia is installed."""
+    """The hooks of one run."""
+    return _hooks_class()(pythia, style, class_name)
+
+
+@cache
+def _hooks_class() -> type:
+    """The class of hooks, made when it is first needed since its base exists only where Pythia is installed.
+
+    It must not enclose a run: that would keep the run's memory until Python happens to look for cycles.
+    """
     pythia8 = require("pythia8mc", "generate")
 
-    class Hooks(pythia8.UserHooks):  # type: ignore[misc, name-defined]
+    class Hooks(pythia8.UserHooks):  # type: ignore[name-defined]
         """`seen` and `kept` count the events at the early veto. Method names are Pythia's."""
 
-        def __init__(self) -> None:
+        def __init__(self, pythia: Any, style: Style, class_name: str) -> None:
             pythia8.UserHooks.__init__(self)
+            self.pythia, self.style, self.class_name = pythia, style, class_name
             self.seen = self.kept = 0
 
-        def canVetoProcessLevel(self) -> bool:  # noqa: N802
-            return class_name in LONGITUDINAL
+        def canVetoProcessLevel(self) -> bool:
+            return self.class_name in LONGITUDINAL
 
-        def doVetoProcessLevel(self, process: Any) -> bool:  # noqa: N802
+        def doVetoProcessLevel(self, process: Any) -> bool:
             """Accept decays so that the bosons decay isotropically."""
-            return bool(pythia.rndm.flat() > isotropy_weight(process, LONGITUDINAL[class_name]))
+            return bool(self.pythia.rndm.flat() > isotropy_weight(process, LONGITUDINAL[self.class_name]))
 
-        def canVetoPT(self) -> bool:  # noqa: N802
+        def canVetoPT(self) -> bool:
             return True
 
-        def scaleVetoPT(self) -> float:  # noqa: N802
-            return style.early_scale
+        def scaleVetoPT(self) -> float:
+            return self.style.early_scale
 
-        def doVetoPT(self, step: int, event: Any) -> bool:  # noqa: N802
+        def doVetoPT(self, step: int, event: Any) -> bool:
             """Give up an event none of whose jets can end in the style's window of pt.
 
             The shower evolves downwards in pt. At `early_scale` the event is a few dozen partons, the recoils and
@@ -48,13 +61,13 @@ def make_hooks(pythia: Any, style: Style, class_name: str) -> Any:
             """
             if step > _LAST_HARD_STEP:
                 return False
-            low, high = style.early_pt
-            keep = any(low < pt < high and abs(eta) < style.max_eta for pt, eta in young_jets(event, style.radius))
+            (low, high), most = self.style.early_pt, self.style.max_eta
+            keep = any(low < pt < high and abs(eta) < most for pt, eta in young_jets(event, self.style.radius))
             self.seen += 1
             self.kept += keep
             return not keep
 
-    return Hooks()
+    return Hooks
 
 
 def isotropy_weight(process: Any, longitudinal: float) -> float:
@@ -73,14 +86,14 @@ def isotropy_weight(process: Any, longitudinal: float) -> float:
 
 def young_jets(event: Any, radius: float) -> list[tuple[float, float]]:
     """(pt, eta) of two cones around the hardest partons of an unfinished event, hardest first."""
-    partons = []
+    partons: list[_Parton] = []
     for i in range(HARD[0], event.size()):
         particle = event[i]
         if particle.isFinal():
             px, py = particle.px(), particle.py()
             partons.append((math.hypot(px, py), particle.eta(), math.atan2(py, px), px, py))
     partons.sort(reverse=True)
-    jets = []
+    jets: list[tuple[float, float]] = []
     while partons and len(jets) < 2:
         inside, outside = _cone(partons, radius)
         jets.append((math.hypot(sum(p[3] for p in inside), sum(p[4] for p in inside)), partons[0][1]))
@@ -88,12 +101,11 @@ def young_jets(event: Any, radius: float) -> list[tuple[float, float]]:
     return jets
 
 
-def _cone(
-    partons: list[tuple[float, ...]], radius: float
-) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
-    """The partons (pt, eta, phi, px, py) within `radius` of the first, and the others."""
+def _cone(partons: list[_Parton], radius: float) -> tuple[list[_Parton], list[_Parton]]:
+    """The partons within `radius` of the first, and the others."""
     _, eta, phi, *_ = partons[0]
-    inside, outside = [], []
+    inside: list[_Parton] = []
+    outside: list[_Parton] = []
     for parton in partons:
         distance = math.hypot(parton[1] - eta, math.remainder(parton[2] - phi, 2 * math.pi))
         (inside if distance < radius else outside).append(parton)

@@ -76,7 +76,7 @@ class Jets:
                        labels=self.labels[positions], jet_features=jet_features)
 
 
-def offsets_of(counts: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+def offsets_of(counts: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> NDArray[np.int64]:
     """Offsets `[jets + 1]` of jets with these numbers of constituents."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
 

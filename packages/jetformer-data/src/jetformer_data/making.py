@@ -31,10 +31,13 @@ def make_jets(style: Style, start: int, jets: int, seeds: np.random.SeedSequence
     wanted = np.bincount(np.arange(start, start + jets) % len(style.class_names), minlength=len(style.class_names))
     *class_seeds, order = seeds.spawn(len(wanted) + 1)
     parts: list[Jets] = []
+
+    def report_part(done: int) -> None:
+        report(sum(len(part) for part in parts) + done)
+
     for label, (count, seed) in enumerate(zip(wanted, class_seeds, strict=True)):
-        done = sum(len(part) for part in parts)
         if count:
-            parts.append(_jets_of_class(style, label, int(count), seed, lambda new, done=done: report(done + new)))
+            parts.append(_jets_of_class(style, label, int(count), seed, report_part))
     return concatenate(parts).select(np.random.default_rng(order).permutation(jets))
 
 

@@ -127,8 +127,8 @@ class ReaderContract:
         try:
             self.use_jets(path)
         except self.expected_error as error:
-            message = str(error)
-            assert path.name in message and reason in message, message
+            missing = {word for word in (path.name, reason) if word not in str(error)}
+            assert not missing, f"'{error}' does not say {missing}"
         else:
             raise AssertionError(f"{path.name} was accepted")
 

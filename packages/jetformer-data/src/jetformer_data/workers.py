@@ -69,7 +69,7 @@ def run_workers(
     context = multiprocessing.get_context("spawn")
     before = _children_seconds()
     counts = context.RawArray("q", max(1, len(jobs)))
-    running: dict[int, tuple[Any, Any]] = {}
+    running: dict[Any, tuple[Any, Any]] = {}  # process and receiver by sentinel
     try:
         for k in range(min(workers, len(jobs))):
             receiver, sender = context.Pipe(duplex=False)
@@ -82,7 +82,7 @@ def run_workers(
             ended = wait(list(running), timeout=_GLANCE_SECONDS)
             progress(sum(counts))
             for sentinel in ended:
-                _require_success(*running.pop(int(sentinel)))  # type: ignore[call-overload]
+                _require_success(*running.pop(sentinel))
     finally:
         for process, _ in running.values():
             process.kill()
