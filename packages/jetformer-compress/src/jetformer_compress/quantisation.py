@@ -15,7 +15,8 @@ from jetformer_model.state import State
 from jetformer_model.training import Recipe, TrainingResult, fit
 
 CALIBRATION_JETS = 4096
-RECIPE = Recipe(epochs=15, learning_rate=5e-4, patience=15)
+# On 24,000 generated jets (6-bit weights, 8-bit activations) a peak of 4e-3 lost 0.6 points of accuracy, 2e-3 1.1, 5e-4 2.5.
+RECIPE = Recipe(epochs=20, learning_rate=4e-3, patience=20)
 
 
 def quantize(
