@@ -50,7 +50,7 @@ class Collisions:
             if not self.pythia.readString(setting):
                 raise DataError(f"Pythia does not accept the setting '{setting}'")
         # Pythia itself does not keep the hooks alive.
-        self.hooks = make_hooks(self.pythia, style, class_name)
+        self.hooks = make_hooks(style)
         self.pythia.setUserHooksPtr(self.hooks)
         if not self.pythia.init():
             raise DataError(f"Pythia could not start the processes of class '{class_name}'")

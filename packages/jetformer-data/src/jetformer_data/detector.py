@@ -2,8 +2,8 @@
 
 Tracking efficiencies, resolutions and cuts on significance follow the CMS card of Delphes (arXiv:1307.6346,
 cards/delphes_card_CMS.tcl), with two departures: cells and thresholds. The card's towers (0.0174 and 0.087, 0.5 and
-1 GeV) merge the core of a 1 TeV jet: mean multiplicities come out 11-26 % below those of the public set, with jets
-5-25 % too wide. The values below are the ones that agree with it best; particle flow, too, resolves clusters
+1 GeV) merge the core of a 1 TeV jet: mean multiplicities come out 11-23 % below those of the public set, with jets
+8-18 % too wide. The values below are the ones that agree with it best; particle flow, too, resolves clusters
 below the size of a tower. pt and energy in GeV.
 """
 

@@ -1,4 +1,4 @@
-"""What Pythia asks while an event is being made: give it up early, or accept its decays."""
+"""What Pythia asks while an event is being made: whether to give it up early."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from jetformer_data.extras import require
-from jetformer_data.processes import LONGITUDINAL, Style
+from jetformer_data.processes import Style
 
 # Pythia's record starts with the system, two beams and two incoming partons; the hard process leaves entries 5 and 6.
 HARD = (5, 6)
@@ -18,9 +18,9 @@ _LAST_HARD_STEP = 3
 _Parton = tuple[float, float, float, float, float]  # pt, eta, phi, px, py
 
 
-def make_hooks(pythia: Any, style: Style, class_name: str) -> Any:
+def make_hooks(style: Style) -> Any:
     """The hooks of one run."""
-    return _hooks_class()(pythia, style, class_name)
+    return _hooks_class()(style)
 
 
 @cache
@@ -34,17 +34,10 @@ def _hooks_class() -> type:
     class Hooks(pythia8.UserHooks):  # type: ignore[name-defined]
         """`seen` and `kept` count the events at the early veto. Method names are Pythia's."""
 
-        def __init__(self, pythia: Any, style: Style, class_name: str) -> None:
+        def __init__(self, style: Style) -> None:
             pythia8.UserHooks.__init__(self)
-            self.pythia, self.style, self.class_name = pythia, style, class_name
+            self.style = style
             self.seen = self.kept = 0
-
-        def canVetoProcessLevel(self) -> bool:
-            return self.class_name in LONGITUDINAL
-
-        def doVetoProcessLevel(self, process: Any) -> bool:
-            """Accept decays so that the bosons decay isotropically."""
-            return bool(self.pythia.rndm.flat() > isotropy_weight(process, LONGITUDINAL[self.class_name]))
 
         def canVetoPT(self) -> bool:
             return True
@@ -68,20 +61,6 @@ def _hooks_class() -> type:
             return not keep
 
     return Hooks
-
-
-def isotropy_weight(process: Any, longitudinal: float) -> float:
-    """Probability of accepting a pair of bosons so that accepted decays are flat in cos(theta*).
-
-    A boson decays as 3/8 (1 + c^2) when transverse and as 3/4 (1 - c^2) when longitudinal; c = (E1 - E2) / |p|.
-    """
-    floor = min(_angular_density(0.0, longitudinal), _angular_density(1.0, longitudinal))
-    weight = 1.0
-    for i in HARD:
-        boson = process[i]
-        first, second = process[boson.daughter1()], process[boson.daughter2()]
-        weight *= floor / _angular_density((first.e() - second.e()) / boson.pAbs(), longitudinal)
-    return weight
 
 
 def young_jets(event: Any, radius: float) -> list[tuple[float, float]]:
@@ -110,8 +89,3 @@ def _cone(partons: list[_Parton], radius: float) -> tuple[list[_Parton], list[_P
         distance = math.hypot(parton[1] - eta, math.remainder(parton[2] - phi, 2 * math.pi))
         (inside if distance < radius else outside).append(parton)
     return inside, outside
-
-
-def _angular_density(cosine: float, longitudinal: float) -> float:
-    transverse = 0.375 * (1 + cosine**2)
-    return (1 - longitudinal) * transverse + longitudinal * 0.75 * (1 - cosine**2)

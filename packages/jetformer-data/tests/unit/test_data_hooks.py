@@ -1,14 +1,13 @@
-"""The early veto's view of an event, and the weight that makes bosons decay isotropically."""
+"""The early veto's view of an unfinished event."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 
-from jetformer_data.hooks import isotropy_weight, young_jets
+from jetformer_data.hooks import young_jets
 
 
 @dataclass
@@ -19,8 +18,6 @@ class Parton:
     rapidity: float = 0.0
     angle: float = 0.0
     final: bool = True
-    energy: float = 0.0
-    first: int = 0
 
     def isFinal(self) -> bool:
         return self.final
@@ -33,18 +30,6 @@ class Parton:
 
     def eta(self) -> float:
         return self.rapidity
-
-    def e(self) -> float:
-        return self.energy
-
-    def pAbs(self) -> float:
-        return self.pt
-
-    def daughter1(self) -> int:
-        return self.first
-
-    def daughter2(self) -> int:
-        return self.first + 1
 
 
 class Event(list[Parton]):
@@ -63,20 +48,3 @@ def test_cones_gather_their_neighbours_across_pi() -> None:
 
 def test_an_event_with_one_parton_has_one_jet() -> None:
     assert len(young_jets(Event([Parton()] * 5 + [Parton(5)]), 0.4)) == 1
-
-
-@pytest.mark.parametrize("longitudinal", (0.0, 0.23, 1 / 3, 0.9))
-def test_accepted_decays_are_flat(longitudinal: float) -> None:
-    def weight(cosine: float) -> float:
-        boson, energy = 1000.0, 1003.2
-        event = Event([Parton()] * 5 + [Parton(boson, first=7), Parton(boson, first=9)])
-        for c in (cosine, 0.0):
-            event += [Parton(energy=(energy + c * boson) / 2), Parton(energy=(energy - c * boson) / 2)]
-        return isotropy_weight(event, longitudinal)
-
-    cosines = np.linspace(-1, 1, 21)
-    density = (1 - longitudinal) * 3 / 8 * (1 + cosines**2) + longitudinal * 3 / 4 * (1 - cosines**2)
-    accepted = density * [weight(c) for c in cosines]
-    if longitudinal < 0.9:
-        np.testing.assert_allclose(accepted, accepted[0])
-    assert all(0 <= weight(c) <= 1 for c in cosines)
