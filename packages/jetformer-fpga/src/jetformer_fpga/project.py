@@ -1,0 +1,200 @@
+"""A firmware project: one folder with the Verilog, its port map, the state it was made from, and what made it.
+
+The folder appears under its name only when it is whole: it is written beside it and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import fusion, network, resources, state, tracer
+from .errors import FpgaError, ProjectError
+from .ports import CORE, TOP, Ports, ports_of, top_level
+
+FORMAT, VERSION = "jetformer-firmware", "1.0"
+# In the tracer's units; a short adder with its way to the next is about 1.2, so 9 is some seven adders in a row.
+STAGE_DELAY = 9.0
+TABLE_BITS = 8
+CLOCK_MHZ = 200.0
+Task = Callable[[str], AbstractContextManager[resources.Progress]]
+
+
+def _silent(_: str) -> AbstractContextManager[resources.Progress]:
+    return nullcontext(lambda done, total: None)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A whole project on disk."""
+
+    folder: Path
+    description: dict[str, Any]
+    state: state.State
+    ports: Ports
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / "state.safetensors"
+
+    @property
+    def verilog(self) -> Path:
+        return self.folder / "verilog"
+
+    def program(self) -> Any:
+        """What the tracer's interpreter runs."""
+        return tracer.load(self.folder / "program.json.gz")
+
+    def changed_files(self) -> list[str]:
+        """Files that are not as `synth` left them."""
+        return [
+            name
+            for name, digest in self.description["files"].items()
+            if _digest(self.folder / name) != digest
+        ]
+
+
+def synth(
+    state_path: str | Path,
+    out: str | Path,
+    *,
+    stage_delay: float = STAGE_DELAY,
+    stages: int | None = None,
+    clock_mhz: float = CLOCK_MHZ,
+    part: str = "xcvu13p",
+    measure_resources: bool = True,
+    task: Task = _silent,
+) -> Project:
+    """Turn a fixed-point state into a pipelined circuit in the folder `out`; see `jetformer-fpga synth --help`.
+
+    `stages` asks for at most so many cycles of logic instead of a longest delay of each. Raises FpgaError.
+    """
+    state_path, out = Path(state_path), Path(out)
+    resources.check_part(part)
+    if not (clock_mhz > 0 and stage_delay > 0) or (stages is not None and stages < 1):
+        raise FpgaError("clock, stage delay and stages must be above 0.")
+    _check_target(out)
+    loaded = state.read(state_path)
+    with task("tracing"):
+        program = tracer.trace(fusion.fuse(network.build(loaded), TABLE_BITS))
+    line = tracer.pipeline(program, stage_delay) if stages is None else tracer.pipeline_of(program, stages)
+    ports = ports_of(loaded)
+    description = _description(state_path, loaded, line, clock_mhz, part)
+    if measure_resources:
+        with task("resources") as progress:
+            description["resources"] = resources.measure(line, part, line.latency_cycles, progress).as_json()
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _write(partial, state_path, line, ports, description)
+        _move(partial, out)
+    except OSError as error:
+        raise ProjectError(f"{out}: can't be written ({error.strerror}).") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return load(out)
+
+
+def load(folder: str | Path) -> Project:
+    """A project from disk; raises ProjectError where it is not a whole one."""
+    folder = Path(folder)
+    place = folder / "project.json"
+    if not place.is_file():
+        raise ProjectError(
+            f"{folder}: no firmware project here (project.json is missing); make one with `jetformer-fpga synth`."
+        )
+    try:
+        description = json.loads(place.read_text())
+        known = (
+            description["format"] == FORMAT and description["version"].split(".")[0] == VERSION.split(".")[0]
+        )
+        names = list(description["files"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ProjectError(
+            f"{place}: not a firmware project; make it again with `jetformer-fpga synth`."
+        ) from None
+    if not known:
+        raise ProjectError(
+            f"{place}: version {description['version']} of '{description['format']}' is not known here."
+        )
+    for name in names:
+        if not (folder / name).is_file():
+            raise ProjectError(
+                f"{folder}: '{name}' is missing; make the project again with `jetformer-fpga synth`."
+            )
+    loaded = state.read(folder / "state.safetensors")
+    return Project(folder, description, loaded, ports_of(loaded))
+
+
+def versions() -> dict[str, str]:
+    packages = ("jetformer-fpga", "jetformer-data", "numpy", "safetensors", "alkaid")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in packages
+    }
+
+
+def _check_target(out: Path) -> None:
+    if out.exists() and not (out / "project.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise ProjectError(f"{out}: exists and is not a firmware project; name another folder.")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _description(
+    state_path: Path, loaded: state.State, line: tracer.Pipeline, clock_mhz: float, part: str
+) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "top": TOP,
+        "architecture": loaded.header["architecture"],
+        "class_names": list(loaded.class_names),
+        "state_sha256": _digest(state_path),
+        "latency_cycles": line.latency_cycles,
+        "initiation_interval": 1,
+        "stages": line.stages,
+        "stage_delay": line.stage_delay,
+        "stage_delay_unit": f"delay units of the tracer, {tracer.version()}; a short adder is about 1.2",
+        "assumed_clock_mhz": clock_mhz,
+        "latency_ns": line.latency_cycles * 1000 / clock_mhz,
+        "register_bits": line.register_bits,
+        "part": part,
+        "versions": versions(),
+    }
+
+
+def _write(
+    folder: Path, state_path: Path, line: tracer.Pipeline, ports: Ports, description: dict[str, Any]
+) -> None:
+    (folder / "verilog").mkdir(parents=True)
+    files = tracer.verilog(line, CORE)
+    files[f"{TOP}.v"] = top_level(ports, line.input_formats(), line.output_formats(), line.latency_cycles)
+    for name, text in files.items():
+        (folder / "verilog" / name).write_text(text)
+    (folder / "ports.json").write_text(json.dumps(ports.as_json(), indent=1))
+    (folder / "ports.md").write_text(ports.as_markdown(line.latency_cycles))
+    tracer.save(line.program, folder / "program.json.gz")
+    shutil.copyfile(state_path, folder / "state.safetensors")
+    written = sorted(path for path in folder.rglob("*") if path.is_file())
+    description["files"] = {str(path.relative_to(folder)): _digest(path) for path in written}
+    (folder / "project.json").write_text(json.dumps(description, indent=1))
+
+
+def _move(partial: Path, out: Path) -> None:
+    """Put the new folder in the place of the old one."""
+    old = out.with_name(f".{out.name}.old-{os.getpid()}")
+    if out.exists():
+        os.replace(out, old)
+    os.replace(partial, out)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,118 @@
+"""Compiles the circuit with Verilator and plays stimuli into it, clock cycle by clock cycle."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import as_file, files
+from os import cpu_count
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import tools
+from .errors import ToolError
+from .ports import TOP, Ports
+
+Progress = Callable[[int, int], None]
+RESET, VALID = 1, 2
+# Lint is the tracer's business; what could change meaning stays fatal: unsized or multiple drivers, latches, loops.
+VERILATOR_OPTIONS = (
+    "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-lint", "-Wno-style",
+    "--output-split", "20000", "--output-split-cfuncs", "2000", "--top-module", TOP,
+)  # fmt: skip
+# Unoptimised: 2,000 jets take a quarter of a second even so, and -O1 takes twice as long to compile as -O0.
+COMPILER_OPTIONS = (
+    "-std=c++20",
+    "-O0",
+    "-w",
+    "-DVL_TIME_CONTEXT",
+    "-DVM_COVERAGE=0",
+    "-DVM_TRACE=0",
+    "-DVM_SC=0",
+)
+
+
+def fingerprint(verilog: Path) -> str:
+    """What the executable depends on: the Verilog, the test bench, the tools and their options."""
+    digest = hashlib.sha256()
+    for path in sorted(verilog.glob("*.v")):
+        digest.update(path.read_bytes())
+    digest.update((files(__package__) / "testbench.cpp").read_bytes())
+    digest.update(
+        " ".join(
+            [tools.verilator().source, tools.compiler().source, *VERILATOR_OPTIONS, *COMPILER_OPTIONS]
+        ).encode()
+    )
+    return digest.hexdigest()
+
+
+def compile_circuit(verilog: Path, work: Path, progress: Progress = lambda done, total: None) -> Path:
+    """The executable test bench of the Verilog files in a folder; `work` takes the intermediate files."""
+    verilator, compiler = tools.verilator(), tools.compiler()
+    assert verilator.root is not None
+    work.mkdir(parents=True, exist_ok=True)
+    sources = sorted(str(path.resolve()) for path in verilog.glob("*.v"))
+    progress(0, 1)
+    verilator.run(*VERILATOR_OPTIONS, "--Mdir", str(work.resolve()), *sources)
+    include = verilator.root / "include"
+    with as_file(files(__package__) / "testbench.cpp") as testbench:
+        units = [
+            *sorted(work.glob("V*.cpp")),
+            include / "verilated.cpp",
+            include / "verilated_threads.cpp",
+            testbench,
+        ]
+        options = [*COMPILER_OPTIONS, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}"]
+
+        def build(unit: Path) -> str:
+            target = work / f"{unit.stem}.o"
+            compiler.run(*options, "-c", str(unit), "-o", str(target))
+            return str(target)
+
+        with ThreadPoolExecutor(cpu_count() or 1) as pool:
+            objects = []
+            for done, name in enumerate(pool.map(build, units), start=1):
+                objects.append(name)
+                progress(done, len(units))
+    executable = work / "testbench"
+    compiler.run(*objects, "-pthread", "-o", str(executable))
+    return executable
+
+
+def play(
+    executable: Path,
+    ports: Ports,
+    control: NDArray[np.uint32],
+    features: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    work: Path,
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """One clock cycle a row: control `[cycles]` (RESET, VALID), codes of the features `[cycles, P * F]`, mask `[cycles, P]`.
+
+    Returns valid_out `[cycles]` and the codes of the logits `[cycles, C]` as they stand in each cycle.
+    """
+    rows = np.concatenate(
+        [
+            control[:, None].astype("<u4"),
+            ports.features.pack(features),
+            ports.mask.pack(mask.astype(np.int64)),
+        ],
+        axis=1,
+    )
+    stimuli, answers = work / "stimuli.bin", work / "answers.bin"
+    stimuli.write_bytes(np.ascontiguousarray(rows, dtype="<u4").tobytes())
+    done = subprocess.run(
+        [str(executable), str(stimuli), str(answers)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ToolError(
+            f"The simulation stopped with exit code {done.returncode}: {done.stderr.strip()[-200:]}"
+        )
+    out = np.fromfile(answers, dtype="<u4").reshape(-1, 1 + ports.logits.words)
+    if len(out) != len(rows):
+        raise ToolError(f"The simulation answered {len(out)} of {len(rows)} clock cycles.")
+    return out[:, 0].astype(bool), ports.logits.unpack(out[:, 1:])

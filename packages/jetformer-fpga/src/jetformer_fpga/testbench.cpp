@@ -1,0 +1,73 @@
+// Plays a file of stimuli into the circuit, one row a clock cycle, and writes down what comes out in every cycle.
+//
+// A row in is 32-bit words, lowest bits first: control (bit 0 rst, bit 1 valid_in), features, mask.
+// A row out is: valid_out, logits. Outputs are read just before the rising edge that ends their cycle.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "Vjetformer.h"
+#include "verilated.h"
+
+double sc_time_stamp() { return 0; }
+
+// Verilator holds a port in an integer of up to 64 bits, a wider one in an array of 32-bit words.
+template <typename Port> constexpr std::size_t words() { return (sizeof(Port) + 3) / 4; }
+
+template <typename Port> void put(Port& port, const std::uint32_t* row) {
+    if constexpr (std::is_integral_v<Port>) {
+        std::uint64_t value = row[0];
+        if constexpr (sizeof(Port) > 4) value |= std::uint64_t(row[1]) << 32;
+        port = Port(value);
+    } else {
+        for (std::size_t n = 0; n < words<Port>(); ++n) port[n] = row[n];
+    }
+}
+
+template <typename Port> void take(const Port& port, std::uint32_t* row) {
+    if constexpr (std::is_integral_v<Port>) {
+        row[0] = std::uint32_t(port);
+        if constexpr (sizeof(Port) > 4) row[1] = std::uint32_t(std::uint64_t(port) >> 32);
+    } else {
+        for (std::size_t n = 0; n < words<Port>(); ++n) row[n] = port[n];
+    }
+}
+
+int main(int argc, char** argv) {
+    if (argc != 3) {
+        std::fprintf(stderr, "usage: testbench STIMULI ANSWERS\n");
+        return 2;
+    }
+    std::FILE* stimuli = std::fopen(argv[1], "rb");
+    std::FILE* answers = std::fopen(argv[2], "wb");
+    if (!stimuli || !answers) {
+        std::fprintf(stderr, "testbench: a file can't be opened\n");
+        return 2;
+    }
+    VerilatedContext context;
+    auto circuit = std::make_unique<Vjetformer>(&context);
+    using Features = std::remove_reference_t<decltype(circuit->features)>;
+    using Mask = std::remove_reference_t<decltype(circuit->mask)>;
+    using Logits = std::remove_reference_t<decltype(circuit->logits)>;
+    std::vector<std::uint32_t> in(1 + words<Features>() + words<Mask>()), out(1 + words<Logits>());
+    while (std::fread(in.data(), 4, in.size(), stimuli) == in.size()) {
+        circuit->rst = in[0] & 1;
+        circuit->valid_in = (in[0] >> 1) & 1;
+        put(circuit->features, &in[1]);
+        put(circuit->mask, &in[1 + words<Features>()]);
+        circuit->clk = 0;
+        circuit->eval();
+        out[0] = circuit->valid_out;
+        take(circuit->logits, &out[1]);
+        std::fwrite(out.data(), 4, out.size(), answers);
+        circuit->clk = 1;
+        circuit->eval();
+    }
+    circuit->final();
+    std::fclose(stimuli);
+    return std::fclose(answers);
+}

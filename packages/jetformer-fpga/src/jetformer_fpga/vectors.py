@@ -1,0 +1,83 @@
+"""What the circuit is asked: jets of a file, and corner vectors that no file is sure to hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetformer_data import schema
+from jetformer_data.padding import padded
+from jetformer_data.splitting import split_mask
+
+from .errors import FpgaError
+from .fixed_point import Codes, quantise_real
+from .state import State
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Codes of the inputs `[rows, P, F]`, mask `[rows, P]` (True = real), and a name for each row."""
+
+    x: Codes
+    mask: NDArray[np.bool_]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __add__(self, other: Vectors) -> Vectors:
+        return Vectors(
+            np.concatenate([self.x, other.x]),
+            np.concatenate([self.mask, other.mask]),
+            self.names + other.names,
+        )
+
+
+def of_file(
+    state: State, path: str | Path, split: str, jets: int | None
+) -> tuple[Vectors, NDArray[np.int64]]:
+    """Jets of one split of a file as the circuit sees them, and their positions in the file."""
+    with schema.Reader(path) as reader:
+        chosen = np.flatnonzero(split_mask(len(reader), split))[:jets]
+        if not chosen.size:
+            raise FpgaError(f"{path}: no jets in the split '{split}'.")
+        wanted = np.zeros(int(chosen[-1]) + 1, dtype=bool)
+        wanted[chosen] = True
+        found = reader.read(0, len(wanted)).select(wanted)
+    features, mask = padded(
+        found, state.architecture.constituents, state.inputs.features, state.inputs.min_pt_gev
+    )
+    real = (features.astype(np.float64) - state.inputs.mean) / state.inputs.std
+    codes = quantise_real(real, state.activations["input"])
+    names = tuple(f"jet {position}" for position in chosen)
+    return Vectors(np.where(mask[..., None], codes, 0), mask, names), chosen.astype(np.int64)
+
+
+def corners(state: State) -> Vectors:
+    """All zero, all lowest, all highest, alternating, one constituent, none; real constituents are never all at the end."""
+    architecture = state.architecture
+    shape = (architecture.constituents, architecture.features)
+    fmt = state.activations["input"].spread(shape)
+    places = np.indices(shape).sum(axis=0)
+    everyone = np.ones(architecture.constituents, dtype=bool)
+    alternating = np.arange(architecture.constituents) % 2 == 0
+    first, last = np.arange(architecture.constituents) == 0, np.arange(architecture.constituents)[::-1] == 0
+    swinging = np.where(places % 2 == 0, fmt.low, fmt.high)
+    rows = [
+        ("all zero", np.zeros(shape, dtype=np.int64), everyone),
+        ("all lowest", fmt.low, everyone),
+        ("all highest", fmt.high, everyone),
+        ("alternating lowest and highest", swinging, everyone),
+        ("alternating highest and lowest", fmt.low + fmt.high - swinging, everyone),
+        ("no constituent", np.zeros(shape, dtype=np.int64), ~everyone),
+        ("one constituent, highest", fmt.high, first),
+        ("one constituent, lowest", fmt.low, first),
+        ("one constituent, in the last place", fmt.high, last),
+        ("every second constituent", swinging, alternating),
+    ]
+    mask = np.stack([row[2] for row in rows])
+    x = np.where(mask[..., None], np.stack([row[1] for row in rows]), 0)
+    return Vectors(x, mask, tuple(f"corner vector '{row[0]}'" for row in rows))

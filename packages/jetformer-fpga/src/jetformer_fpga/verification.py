@@ -1,0 +1,339 @@
+"""Four-way equality: quantised PyTorch, the numpy int64 reference, the tracer's interpreter, and Verilog in Verilator.
+
+Every leg answers the same jets and corner vectors with integers; a difference anywhere is a mismatch. The circuit is given
+a new jet in every clock cycle. Its latency is measured twice: from `valid_in` to `valid_out`, and by the cycle in which
+the right answers stand at the outputs, whatever `valid_out` says.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import project, reference, simulation, tools, tracer, vectors
+from .errors import FpgaError
+from .fixed_point import Codes, Format
+from .project import Project, Task
+from .state import State
+
+IDLE = 8  # clock cycles beyond the latency, to see that nothing follows
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One implementation against the reference. Differences are in least significant bits of the logits."""
+
+    name: str
+    compared: int
+    mismatches: int
+    first_mismatch: str
+    largest_difference: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Measured in simulation; None where the circuit's answers never came."""
+
+    latency_cycles: int | None
+    latency_by_answers: int | None
+    initiation_interval: float | None
+    valid_faults: int
+
+
+@dataclass(frozen=True)
+class Verification:
+    verified_jets: int
+    corner_vectors: int
+    mismatches: int
+    legs: tuple[Leg, ...]
+    pytorch: str
+    latency_cycles: int | None
+    latency_by_answers: int | None
+    initiation_interval: float | None
+    valid_faults: int
+    promised_latency_cycles: int
+    assumed_clock_mhz: float
+    latency_ns: float | None
+    changed_files: list[str]
+    versions: dict[str, str]
+
+    @property
+    def passed(self) -> bool:
+        """Equal in every bit, and as fast as promised."""
+        timing = self.latency_cycles == self.latency_by_answers == self.promised_latency_cycles
+        return self.mismatches == 0 and self.valid_faults == 0 and timing and self.initiation_interval == 1
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"passed": self.passed}
+
+
+def verify(
+    folder: str | Path,
+    data: str | Path,
+    *,
+    split: str = "test",
+    jets: int | None = None,
+    logits: str | Path | None = None,
+    task: Task = project._silent,
+) -> Verification:
+    """Compare the four legs on jets of a file and on corner vectors; writes `verification.json` into the project.
+
+    `logits` is a safetensors file with the answers of the quantised PyTorch network: `logits` float64 `[jets, C]` and
+    `jet_index` int64 `[jets]`, positions in `data`. Without it the installed jetformer-model is asked; where neither is to
+    be had, three legs are compared and the result says so. Raises FpgaError.
+    """
+    loaded = project.load(folder)
+    if jets is not None and jets < 1:
+        raise FpgaError(f"jets: expected at least 1, got {jets}.")
+    of_jets, positions = vectors.of_file(loaded.state, data, split, jets)
+    corners = vectors.corners(loaded.state)
+    asked = corners + of_jets
+    expected = reference.logits(loaded.state, asked.x, asked.mask)
+    legs, pytorch = [], ""
+    with task("PyTorch"):
+        answers, rows, pytorch = _pytorch(loaded, asked, positions, len(corners), logits)
+    if answers is not None:
+        legs.append(
+            compare("PyTorch", answers, expected[rows], [asked.names[row] for row in rows], loaded.state)
+        )
+    with task("interpreter"):
+        legs.append(compare("interpreter", interpret(loaded, asked), expected, asked.names, loaded.state))
+    with task("compiling the circuit") as progress:
+        executable = _executable(loaded, progress)
+    with task("simulation"):
+        answers, timing = simulate(loaded, executable, asked, expected)
+    legs.append(compare("Verilog", answers, expected, asked.names, loaded.state))
+    result = _summary(loaded, len(of_jets), len(corners), legs, pytorch, timing)
+    place = loaded.folder / "verification.json"
+    temporary = place.with_suffix(".partial")
+    temporary.write_text(json.dumps(result.as_json(), indent=1))
+    os.replace(temporary, place)
+    return result
+
+
+def compare(
+    name: str, codes: Codes, expected: Codes, names: list[str] | tuple[str, ...], state: State
+) -> Leg:
+    """Codes `[rows, C]` of a leg against the reference's."""
+    difference = codes - expected
+    wrong = (difference != 0).any(axis=1)
+    first = ""
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        column = int(np.flatnonzero(difference[row])[0])
+        first = (
+            f"{names[row]}, class {state.class_names[column]}: {int(codes[row, column])} instead of "
+            f"{int(expected[row, column])} (in least significant bits)"
+        )
+    return Leg(name, len(codes), int(wrong.sum()), first, int(np.abs(difference).max(initial=0)))
+
+
+def interpret(loaded: Project, asked: vectors.Vectors) -> Codes:
+    """The tracer's interpreter on the program that was printed as Verilog."""
+    features = loaded.state.activations["input"].value(asked.x).reshape(len(asked), -1)
+    real = tracer.interpret(loaded.program(), np.concatenate([features, asked.mask], axis=1))
+    return _on_grid(real, loaded.state.activations["logits"], "the interpreter")
+
+
+def _on_grid(real: NDArray[Any], fmt: Format, whose: str) -> Codes:
+    codes = np.ldexp(np.asarray(real, dtype=np.float64), fmt.f)
+    if not (np.isfinite(codes).all() and (codes == np.rint(codes)).all()):
+        raise FpgaError(
+            f"The logits of {whose} don't lie on the grid of 'activation.logits'; is it the same state?"
+        )
+    return codes.astype(np.int64)
+
+
+def _pytorch(
+    loaded: Project,
+    asked: vectors.Vectors,
+    positions: NDArray[np.int64],
+    corners: int,
+    file: str | Path | None,
+) -> tuple[Codes | None, NDArray[np.int64], str]:
+    """The codes of the PyTorch leg, the rows that they answer, and in words where they come from."""
+    fmt = loaded.state.activations["logits"]
+    if file is not None:
+        found, index = _stored_logits(Path(file), loaded.state.architecture.classes)
+        place = {int(position): row for row, position in enumerate(index)}
+        rows = np.array(
+            [row for row, position in enumerate(positions) if int(position) in place], dtype=np.int64
+        )
+        if not rows.size:
+            raise FpgaError(f"{file}: none of its jets is among the jets compared here; check its jet_index.")
+        chosen = found[[place[int(positions[row])] for row in rows]]
+        return (
+            _on_grid(chosen, fmt, str(file)),
+            rows + corners,
+            f"{file}: {rows.size} jets, no corner vectors",
+        )
+    if importlib.util.find_spec("jetformer_model") is None:
+        words = "not compared: jetformer-model is not installed here and no --logits were given; three of four legs are"
+        return None, np.zeros(0, dtype=np.int64), words
+    real = _ask_model(loaded, asked)
+    return (
+        _on_grid(real, fmt, "jetformer-model"),
+        np.arange(len(asked)),
+        "jetformer-model in this environment",
+    )
+
+
+def _stored_logits(path: Path, classes: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    if not path.is_file():
+        raise FpgaError(f"{path}: no such file.")
+    try:
+        arrays = load_file(str(path))
+        logits, index = arrays["logits"], arrays["jet_index"]
+    except (SafetensorError, KeyError) as error:
+        raise FpgaError(
+            f"{path}: expected a safetensors file with 'logits' and 'jet_index' ({error})."
+        ) from None
+    if logits.ndim != 2 or logits.shape[1] != classes or index.shape != logits.shape[:1]:
+        raise FpgaError(
+            f"{path}: expected logits (jets, {classes}) and jet_index (jets,), got {logits.shape}, {index.shape}."
+        )
+    return logits, index
+
+
+def _ask_model(loaded: Project, asked: vectors.Vectors) -> NDArray[Any]:
+    """jetformer-model in a process of its own: this package never imports torch."""
+    from safetensors.numpy import load_file, save_file
+
+    # Numbers that lie on the input grid already: quantising twice is quantising once.
+    values = loaded.state.activations["input"].value(asked.x).astype(np.float32)
+    with tempfile.TemporaryDirectory() as name:
+        inputs, out = Path(name) / "inputs.safetensors", Path(name) / "logits.safetensors"
+        save_file(
+            {"inputs": np.ascontiguousarray(values), "mask": np.ascontiguousarray(asked.mask)}, str(inputs)
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "jetformer_model",
+            "predict",
+            str(loaded.state_path),
+            str(inputs),
+            "--out",
+            str(out),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode or not out.is_file():
+            words = (done.stderr or done.stdout).strip().splitlines()[-1:]
+            raise FpgaError(
+                f"jetformer-model could not answer ({' '.join(words)}); give its answers with --logits."
+            )
+        return np.asarray(load_file(str(out))["logits"])
+
+
+def _executable(loaded: Project, progress: Any) -> Path:
+    """The compiled circuit, kept in the project: it is compiled again when a Verilog file, the bench or a tool changed."""
+    work = loaded.folder / "simulation"
+    key = simulation.fingerprint(loaded.verilog)
+    stamp = work / "fingerprint"
+    if stamp.is_file() and stamp.read_text() == key and (work / "testbench").is_file():
+        return work / "testbench"
+    work.mkdir(exist_ok=True)
+    stamp.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=loaded.folder) as name:
+        built = simulation.compile_circuit(loaded.verilog, Path(name), progress)
+        os.replace(built, work / "testbench")
+    stamp.write_text(key)
+    return work / "testbench"
+
+
+def simulate(
+    loaded: Project, executable: Path, asked: vectors.Vectors, expected: Codes
+) -> tuple[Codes, Timing]:
+    """A jet in reset, every vector in a row, a pause, and some vectors again with gaps in valid_in."""
+    promised = int(loaded.description["latency_cycles"])
+    pause = promised + IDLE
+    rng = np.random.default_rng(0)
+    again = rng.integers(len(asked), size=64)
+    rows = np.concatenate(
+        [np.zeros(2 + pause, int), np.arange(len(asked)), np.zeros(pause, int), again, np.zeros(pause, int)]
+    )
+    control = np.zeros(len(rows), dtype=np.uint32)
+    control[:2] = simulation.RESET | simulation.VALID
+    start, stop = 2 + pause, 2 + pause + len(asked)
+    control[start:stop] = simulation.VALID
+    gaps = slice(stop + pause, stop + pause + len(again))
+    control[gaps] = rng.integers(2, size=len(again)) * simulation.VALID
+    features = asked.x.reshape(len(asked), -1)[rows]
+    with tempfile.TemporaryDirectory(dir=executable.parent) as work:
+        valid, codes = simulation.play(
+            executable, loaded.ports, control, features, asked.mask[rows], Path(work)
+        )
+    return _read_out(control, valid, codes, start, expected, expected[rows])
+
+
+def _read_out(
+    control: NDArray[np.uint32],
+    valid: NDArray[np.bool_],
+    codes: Codes,
+    start: int,
+    expected: Codes,
+    expected_rows: Codes,
+) -> tuple[Codes, Timing]:
+    cycles, jets = len(control), len(expected)
+    accepted = control == simulation.VALID
+    out = np.flatnonzero(valid)
+    latency = int(out[0]) - start if out.size else None
+    # Independent of valid_out: the delay at which the most cycles show the answer to what entered that long before.
+    reach = cycles - start - jets + 1
+    matches = [
+        (codes[start + lag : start + lag + jets] == expected).all(axis=1).sum() for lag in range(reach)
+    ]
+    by_answers = int(np.argmax(matches)) if max(matches, default=0) else None
+    interval = None
+    if latency is not None and out.size >= jets > 1:
+        mean = (out[jets - 1] - out[0]) / (jets - 1)
+        interval = int(mean) if mean == int(mean) else float(mean)
+    faults = cycles
+    if latency is not None and latency >= 0:
+        due = np.zeros(cycles, dtype=bool)
+        due[latency:] = accepted[: cycles - latency]
+        faults = int((due != valid).sum())
+        last = (
+            codes[latency:][accepted[: cycles - latency]],
+            expected_rows[: cycles - latency][accepted[: cycles - latency]],
+        )
+        faults += int((last[0][jets:] != last[1][jets:]).any(axis=1).sum())
+    delay = latency if latency is not None and 0 <= latency < reach else 0
+    return codes[start + delay : start + delay + jets], Timing(latency, by_answers, interval, faults)
+
+
+def _summary(
+    loaded: Project, jets: int, corners: int, legs: list[Leg], pytorch: str, timing: Timing
+) -> Verification:
+    clock = float(loaded.description["assumed_clock_mhz"])
+    found = {
+        "verilator": tools.verilator().source,
+        "c++": tools.compiler().source,
+        "tracer": tracer.version(),
+    }
+    return Verification(
+        verified_jets=jets,
+        corner_vectors=corners,
+        mismatches=sum(leg.mismatches for leg in legs),
+        legs=tuple(legs),
+        pytorch=pytorch,
+        **asdict(timing),
+        promised_latency_cycles=int(loaded.description["latency_cycles"]),
+        assumed_clock_mhz=clock,
+        latency_ns=timing.latency_cycles * 1000 / clock if timing.latency_cycles is not None else None,
+        changed_files=loaded.changed_files(),
+        versions=project.versions() | found,
+    )
