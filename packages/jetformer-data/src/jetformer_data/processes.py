@@ -8,7 +8,7 @@ _HADRONIC_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
 _HADRONIC_Z = ("23:onMode = off", "23:onIfAny = 1 2 3 4 5")
 
 # Pairs of the same particle, so that both jets of an event belong to the class. Bosons keep Pythia's polarisation: decays
-# made isotropic widen W and Z jets to 8-9 % above those of the public set, where these agree within 4 %.
+# made isotropic widen W and Z jets to 8-9 % above those of the public set, where these agree within 5 %.
 PROCESSES: dict[str, tuple[str, ...]] = {
     "g": ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on"),
     "q": ("HardQCD:qq2qq = on", "HardQCD:gg2qqbar = on", "HardQCD:qqbar2qqbarNew = on"),
