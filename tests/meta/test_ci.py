@@ -68,6 +68,14 @@ def test_total_fails_where_one_run_failed(tmp_path: Path, counts: dict[str, floa
     assert run(tmp_path, sys.executable, "ci/total.py", "one", "two").returncode == 1
 
 
+def test_total_fails_where_one_run_found_no_tests(tmp_path: Path) -> None:
+    record(repository(tmp_path), "one", tests=7)
+    record(tmp_path, "two")
+    done = run(tmp_path, sys.executable, "ci/total.py", "one", "two")
+    assert done.returncode == 1
+    assert "7 passed, 1 error in" in done.stdout.splitlines()[-1]
+
+
 def test_total_fails_where_one_run_never_came_to_pytest(tmp_path: Path) -> None:
     record(repository(tmp_path), "one", tests=7)
     done = run(tmp_path, sys.executable, "ci/total.py", "one", "two")
