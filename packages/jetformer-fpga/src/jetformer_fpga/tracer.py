@@ -10,7 +10,7 @@ import importlib.metadata
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -472,16 +472,18 @@ def library() -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(folder.glob("*.v"))}
 
 
-def operations(line: Pipeline) -> Counter[str]:
-    """Each distinct operation of the pipeline as Verilog of a module named MODULE, and how often it occurs.
+def operations(line: Pipeline, numbers: Iterable[int] | None = None) -> Counter[str]:
+    """Each distinct operation (of all, or of `numbers`) as Verilog of a module named MODULE, and how often it occurs.
 
     An operand that is constant is constant in the module too, so that synthesis sees what it will see in the circuit.
     """
     program = line.program
     found: Counter[str] = Counter()
     printed: dict[str, str] = {}
-    for op, references in zip(program.ops, program.ref_count, strict=True):
-        if references == 0 or op.opcode in NO_LOGIC or sum(op.qint.kif) == 0:
+    references = program.ref_count
+    for number in range(len(program.ops)) if numbers is None else numbers:
+        op = program.ops[number]
+        if references[number] == 0 or op.opcode in NO_LOGIC or sum(op.qint.kif) == 0:
             continue
         small = _alone(program, op)
         tables = program.lookup_tables or ()
