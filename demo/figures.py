@@ -8,11 +8,12 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import mplhep
 import numpy as np
-from jetformer_data.distributions import Distributions
-from jetformer_model.metrics import SIGNAL_EFFICIENCY
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from jetformer_data.distributions import Distributions
+from jetformer_model.metrics import SIGNAL_EFFICIENCY
 from results import Results
 
 mpl.use("Agg")
@@ -25,7 +26,6 @@ STYLE = {
     "font.family": "DejaVu Sans",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=COLOURS),
     "axes.titlesize": 12,
     "legend.frameon": False,
     "svg.fonttype": "path",
@@ -39,7 +39,9 @@ def jet_distributions(seen: Distributions) -> str:
         for colour, shares in zip(COLOURS, histogram.density(), strict=False):
             mplhep.histplot(shares, histogram.edges, ax=axis, color=colour, linewidth=1.6)
         unit = f" [{histogram.unit}]" if histogram.unit else ""
-        axis.set(xlabel=histogram.title + unit, ylim=(0, None), xlim=(histogram.edges[0], histogram.edges[-1]))
+        axis.set(
+            xlabel=histogram.title + unit, ylim=(0, None), xlim=(histogram.edges[0], histogram.edges[-1])
+        )
     axes[0].set_ylabel("share of the class")
     lines = [mpl.lines.Line2D([], [], color=colour, linewidth=2) for colour in COLOURS]
     figure.legend(lines, seen.class_names, loc="outside upper center", ncols=len(lines), frameon=False)
@@ -83,14 +85,23 @@ def roc_curves(results: Results) -> str:
     """Background rejection against signal efficiency, each class against the rest, as the firmware answers."""
     figure, (axis, rejection) = _figure(1, 2, 3.6)
     for colour, (name, curve) in zip(COLOURS, results.curves.items(), strict=True):
-        axis.plot(curve.background_efficiency, curve.signal_efficiency, color=colour, label=f"{name}  {curve.auc:.3f}")
+        axis.plot(
+            curve.background_efficiency,
+            curve.signal_efficiency,
+            color=colour,
+            label=f"{name}  {curve.auc:.3f}",
+        )
         passing = curve.background_efficiency > 0
-        rejection.plot(curve.signal_efficiency[passing], 1 / curve.background_efficiency[passing], color=colour)
+        rejection.plot(
+            curve.signal_efficiency[passing], 1 / curve.background_efficiency[passing], color=colour
+        )
     axis.plot((0, 1), (0, 1), color="lightgrey", zorder=0)
     axis.set(xlabel="background efficiency", ylabel="signal efficiency", xlim=(0, 1), ylim=(0, 1))
     axis.legend(title="class  AUC", loc="lower right")
     rejection.axvline(SIGNAL_EFFICIENCY, color="lightgrey", zorder=0)
-    rejection.set(xlabel="signal efficiency", ylabel="background rejection", yscale="log", xlim=(0.1, 1), ylim=(1, None))
+    rejection.set(
+        xlabel="signal efficiency", ylabel="background rejection", yscale="log", xlim=(0.1, 1), ylim=(1, None)
+    )
     return _svg(figure)
 
 
@@ -101,9 +112,17 @@ def accuracies(results: Results) -> str:
     for place, (name, colour) in enumerate(zip(networks, COLOURS, strict=False)):
         accuracy, error = 100 * networks[name]["accuracy"], 100 * networks[name]["accuracy_error"]
         axis.errorbar(accuracy, -place, xerr=error, fmt="o", color=colour, capsize=4, markersize=8)
-        axis.annotate(f"{accuracy:.2f} ± {error:.2f} %", (accuracy, -place), (0, 9), textcoords="offset points", ha="center")
+        axis.annotate(
+            f"{accuracy:.2f} ± {error:.2f} %",
+            (accuracy, -place),
+            (0, 9),
+            textcoords="offset points",
+            ha="center",
+        )
     axis.set(
-        yticks=-np.arange(len(networks)), yticklabels=[NAMES[name] for name in networks], ylim=(-len(networks) + 0.5, 0.8)
+        yticks=-np.arange(len(networks)),
+        yticklabels=[NAMES[name] for name in networks],
+        ylim=(-len(networks) + 0.5, 0.8),
     )
     axis.set_xlabel("test accuracy [%]")
     axis.margins(x=0.4)
@@ -112,7 +131,9 @@ def accuracies(results: Results) -> str:
 
 def _figure(rows: int, columns: int, height: float) -> tuple[Figure, NDArray[np.object_]]:
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(10.5, height), layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(10.5, height), layout="constrained", squeeze=False
+        )
     return figure, axes.ravel()
 
 
@@ -122,5 +143,3 @@ def _svg(figure: Figure) -> str:
         figure.savefig(page, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     return page.getvalue()[page.getvalue().index("<svg") :]
-
-

@@ -1,4 +1,4 @@
-"""One page that a group leader understands: the physics, the network, the circuit, the proof. No file but itself is needed."""
+"""One page for a group leader: the physics, the network, the circuit, the proof. It needs no file but itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_report(results: Results, path: Path) -> None:
         lead=_lead(results),
         cards=_cards(results),
         jets=f"{len(results.jets.labels):,}",
-        physics=_physics(results),
+        physics=PHYSICS,
         jet_distributions=figures.jet_distributions(results.distributions),
         jet_images=figures.jet_images(results.distributions),
         training=_training(results),
@@ -29,7 +29,7 @@ def write_report(results: Results, path: Path) -> None:
         networks=_networks(results),
         roc_curves=figures.roc_curves(results),
         rejections=_rejections(results),
-        circuit=_circuit(results),
+        circuit=CIRCUIT,
         timing=_timing(results),
         resources=_resources(results),
         resource_note=html.escape(f"Source: {results.resources['resource_source']}."),
@@ -37,31 +37,33 @@ def write_report(results: Results, path: Path) -> None:
         verification=_verification(results),
         commands=_table(("step", "command", "s"), _commands(results), code=1),
         versions=html.escape(
-            f"Seed {results.seed}. " + ", ".join(f"{name} {number}" for name, number in results.versions.items())
+            f"Seed {results.seed}. "
+            + ", ".join(f"{name} {number}" for name, number in results.versions.items())
         ),
     )
     path.write_text(page)
 
 
 def _lead(results: Results) -> str:
-    found, networks = results.verification, results.networks
+    cycles, accuracy = results.verification["latency_cycles"], 100 * results.networks["firmware"]["accuracy"]
     return (
         f"Simulated LHC collisions became {len(results.jets.labels):,} jets of five kinds. A Transformer of "
-        f"{results.parameters:,} parameters learned to tell them apart, was halved, put into fixed point and turned into a "
-        f"circuit that takes a new jet every clock cycle and answers after {found['latency_cycles']} cycles, with "
-        f"{100 * networks['firmware']['accuracy']:.1f} % of the test jets right."
+        f"{results.parameters:,} parameters learned to tell them apart, was halved, put into fixed point and turned into "
+        f"a circuit that takes a new jet every clock cycle and answers after {cycles} cycles, with {accuracy:.1f} % of the "
+        "test jets right."
     )
 
 
 def _cards(results: Results) -> str:
     found, resources = results.verification, results.resources
-    agreed = found["mismatches"] == 0
+    accuracy, clock = 100 * results.networks["firmware"]["accuracy"], f"{found['assumed_clock_mhz']:g} MHz"
+    verdict = "good" if found["mismatches"] == 0 else "bad"
     cards = (
-        ("", f"{100 * results.networks['firmware']['accuracy']:.1f} %", "accuracy of the firmware, five classes (chance 20 %)"),
-        ("", f"{found['latency_ns']:.0f} ns", f"{found['latency_cycles']} cycles at an assumed {found['assumed_clock_mhz']:g} MHz"),
+        ("", f"{accuracy:.1f} %", "accuracy of the firmware, five classes (chance 20 %)"),
+        ("", f"{found['latency_ns']:.0f} ns", f"{found['latency_cycles']} cycles at an assumed {clock}"),
         ("", f"{found['initiation_interval']}", "clock cycle from jet to jet (initiation interval)"),
-        ("good" if agreed else "bad", f"{found['mismatches']}", f"mismatches in {found['verified_jets']:,} jets"),
-        ("", f"{resources['share']['lut']:.1%}", f"of the LUTs of an {resources['part']}"),
+        (verdict, f"{found['mismatches']}", f"mismatches in {found['verified_jets']:,} jets"),
+        ("", f"{100 * resources['share']['lut']:.1f} %", f"of the LUTs of an {resources['part']}"),
     )
     return "".join(
         f'<div class="card {kind}"><b>{html.escape(value)}</b><span>{html.escape(meaning)}</span></div>'
@@ -69,20 +71,25 @@ def _cards(results: Results) -> str:
     )
 
 
-def _physics(results: Results) -> str:
-    return (
-        "Proton-proton collisions at 13 TeV from Pythia 8 with gluons, light quarks, W, Z and top quarks of about 1 TeV, seen by a parametric "
-        "detector and clustered by FastJet (anti-kT, R = 0.4, pt from 950 to 1050 GeV). The masses of W, Z and top stand out. "
-        "Simulated, HLS4ML-like: accuracies on these jets are for comparison with each other, not with results on the public set."
-    )
+PHYSICS = (
+    "Proton-proton collisions at 13 TeV from Pythia 8 with gluons, light quarks, W, Z and top quarks of about 1 TeV, seen by a "
+    "parametric detector and clustered by FastJet (anti-kT, R = 0.4, pt from 950 to 1050 GeV). The masses of W, Z and top "
+    "stand out. Simulated, HLS4ML-like: accuracies on these jets are for comparison with each other, not with results on "
+    "the public set."
+)
+CIRCUIT = (
+    "The whole network is one pipeline: no loop, no memory access, no instruction. A product with a weight is a few shifts "
+    "and sums (distributed arithmetic), the softmax is two small tables, and a constituent that is not there is never "
+    "attended to."
+)
 
 
 def _training(results: Results) -> str:
     sizes = results.split_sizes
     return (
-        f"{sizes['train']:,} jets train, {sizes['validation']:,} decide which epoch is kept, {sizes['test']:,} are the test that "
-        "nothing was chosen on. The network sees pt, Δη and Δφ of the 8 leading constituents above 2 GeV. Pruning goes in five steps with five "
-        "epochs each, then the norms are folded into the matrices and training goes on in fixed point."
+        f"{sizes['train']:,} jets train, {sizes['validation']:,} decide which epoch is kept, {sizes['test']:,} are the test "
+        "that nothing was chosen on. The network sees pt, Δη and Δφ of the 8 leading constituents above 2 GeV. Pruning goes "
+        "in five steps of up to five epochs, then the norms are folded into the matrices and training goes on in fixed point."
     )
 
 
@@ -90,8 +97,8 @@ def _forms(results: Results) -> str:
     lost = 100 * (results.networks["float"]["accuracy"] - results.networks["fixed_point"]["accuracy"])
     change = f"{lost:.2f} points below" if lost >= 0 else f"{-lost:.2f} points above"
     return (
-        f"Pruning halves the FLOPs, fixed point replaces every number by a few bits; the test accuracy ends {change} that of the "
-        "float network. The firmware's accuracy is counted from the answers of the simulated circuit."
+        f"Pruning halves the FLOPs, fixed point replaces every number by a few bits; the test accuracy ends {change} that "
+        "of the float network. The firmware's accuracy is counted from the answers of the simulated circuit."
     )
 
 
@@ -117,16 +124,13 @@ def _rejections(results: Results) -> str:
 
     def row(name: str) -> list[str]:
         rejection = firmware["rejection"][name]
-        return [name, f"{firmware['auc'][name]:.4f}", "no background left" if rejection is None else f"{rejection:.1f}"]
+        return [
+            name,
+            f"{firmware['auc'][name]:.4f}",
+            "no background left" if rejection is None else f"{rejection:.1f}",
+        ]
 
     return _table(("class", "AUC", "rejection at 50 %"), map(row, names))
-
-
-def _circuit(results: Results) -> str:
-    return (
-        "The whole network is one pipeline: no loop, no memory access, no instruction. Each multiplication by a weight is a few shifts and "
-        "sums (distributed arithmetic), the softmax is two small tables, and a constituent that is not there is never attended to."
-    )
 
 
 def _timing(results: Results) -> str:
@@ -146,7 +150,12 @@ def _timing(results: Results) -> str:
 def _resources(results: Results) -> str:
     resources = results.resources
     rows = [
-        (name.upper(), f"{resources[name]:,}", f"{resources['share'][name]:.2%}", _bar(resources["share"][name]))
+        (
+            name.upper(),
+            f"{resources[name]:,}",
+            f"{resources['share'][name]:.2%}",
+            _bar(resources["share"][name]),
+        )
         for name in RESOURCE_NAMES
     ]
     return _table(("resource", "used", f"share of an {resources['part']}", ""), rows, raw=3)
@@ -155,8 +164,8 @@ def _resources(results: Results) -> str:
 def _proof(results: Results) -> str:
     found = results.verification
     return (
-        f"{found['verified_jets']:,} jets, the whole test split, and {found['corner_vectors']} corner vectors went through four independent "
-        "forms of the network, and a new jet entered the simulated circuit in every clock cycle. "
+        f"{found['verified_jets']:,} jets, the whole test split, and {found['corner_vectors']} corner vectors went through "
+        "four independent forms of the network, and a new jet entered the simulated circuit in every clock cycle. "
         f"Answers that differ in any bit: {found['mismatches']}."
     )
 
@@ -168,7 +177,10 @@ def _verification(results: Results) -> str:
         "interpreter": "the tracer's program of adders, multipliers and tables",
         "Verilog": f"the circuit in {found['versions']['verilator']}, clock cycle by clock cycle",
     }
-    rows = [(leg["name"], what[leg["name"]], f"{leg['compared']:,}", f"{leg['mismatches']}") for leg in found["legs"]]
+    rows = [
+        (leg["name"], what[leg["name"]], f"{leg['compared']:,}", f"{leg['mismatches']}")
+        for leg in found["legs"]
+    ]
     return _table(("against the numpy int64 reference", "", "jets and corner vectors", "mismatches"), rows)
 
 
@@ -181,7 +193,9 @@ def _bar(share: float) -> str:
     return f'<span class="bar"><i style="width:{min(100 * share, 100):.1f}%"></i></span>'
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], code: int | None = None, raw: int | None = None) -> str:
+def _table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], code: int | None = None, raw: int | None = None
+) -> str:
     """An HTML table; column `code` holds commands, column `raw` holds HTML of ours."""
 
     def cell(place: int, text: str) -> str:

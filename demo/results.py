@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
 from jetformer_data.distributions import Distributions, distributions
 from jetformer_data.schema import Jets, Reader, read
 from jetformer_data.splitting import split_mask
 from jetformer_model.flops import flops, parameters
 from jetformer_model.metrics import Roc, roc_curves, summarise
 from jetformer_model.state import load
-from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from steps import Done
 
 PACKAGES = ("jetformer-data", "jetformer-model", "jetformer-compress", "jetformer-fpga")
@@ -59,7 +60,9 @@ class Results:
     def split_sizes(self) -> dict[str, int]:
         """Jets in the training, validation and test split."""
         with Reader(self.folder / "jets.h5") as reader:
-            return {name: int(split_mask(len(reader), name).sum()) for name in ("train", "validation", "test")}
+            return {
+                name: int(split_mask(len(reader), name).sum()) for name in ("train", "validation", "test")
+            }
 
     @cached_property
     def verification(self) -> dict[str, Any]:
@@ -74,7 +77,7 @@ class Results:
 
     @cached_property
     def networks(self) -> dict[str, dict[str, Any]]:
-        """Test metrics of the float, pruned and fixed-point network as `jetformer-model evaluate` printed them, and of the firmware."""
+        """Test metrics: of the three states as `jetformer-model evaluate` printed them, and of the firmware's own answers."""
         measured = {name: self._json(f"{name}.json") for name in self.states}
         return measured | {"firmware": summarise(*self._firmware_answers, self.jets.class_names)}
 
@@ -128,6 +131,16 @@ class Results:
             "data": "simulated, HLS4ML-like",
             "versions": self.versions,
         }
+
+    def sentence(self) -> str:
+        """The demo in one sentence."""
+        found, accuracy = self.verification, 100 * self.networks["firmware"]["accuracy"]
+        return (
+            f"Firmware for five classes of jets: {accuracy:.1f} % right, {found['latency_cycles']} cycles "
+            f"({found['latency_ns']:.0f} ns at an assumed {found['assumed_clock_mhz']:g} MHz), a new jet every "
+            f"{found['initiation_interval']} cycle, {found['mismatches']} mismatches in {found['verified_jets']:,} jets; "
+            f"all of it in {self.seconds:.0f} s."
+        )
 
     @property
     def _firmware_answers(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

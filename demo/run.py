@@ -16,17 +16,27 @@ from results import Results
 from steps import Steps
 
 JETS, EPOCHS, SEED, CLOCK_MHZ = 40_000, 40, 1, 200
-STATES = {"float": "tiny.safetensors", "pruned": "pruned.safetensors", "fixed_point": "fixed_point.safetensors"}
+STATES = {
+    "float": "tiny.safetensors",
+    "pruned": "pruned.safetensors",
+    "fixed_point": "fixed_point.safetensors",
+}
 
 
 def main() -> None:
     """Run the demo; every size can be changed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for all results")
     parser.add_argument("--jets", type=int, default=JETS, help=f"jets to generate (default {JETS:,})")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"of the first training (default {EPOCHS})")
+    parser.add_argument(
+        "--epochs", type=int, default=EPOCHS, help=f"of the first training (default {EPOCHS})"
+    )
     parser.add_argument("--seed", type=int, default=SEED, help=f"of jets and trainings (default {SEED})")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that generate jets")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes that generate jets"
+    )
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     steps = Steps(chosen.out)
@@ -40,8 +50,23 @@ def main() -> None:
 def walk(steps: Steps, jets: int, epochs: int, seed: int, workers: int) -> None:
     """From collisions to verified firmware."""
     tiny, pruned, fixed_point = STATES.values()
-    generate = ["jetformer-data", "generate", "--style", "hls4ml", "--jets", jets, "--seed", seed, "--workers", workers]
-    steps.run("Collisions become jets: Pythia 8, a parametric detector, FastJet", [*generate, "jets.h5"], makes="jets.h5")
+    generate = [
+        "jetformer-data",
+        "generate",
+        "--style",
+        "hls4ml",
+        "--jets",
+        jets,
+        "--seed",
+        seed,
+        "--workers",
+        workers,
+    ]
+    steps.run(
+        "Collisions become jets: Pythia 8, a parametric detector, FastJet",
+        [*generate, "jets.h5"],
+        makes="jets.h5",
+    )
     train = ["jetformer-model", "train", "jets.h5", "--preset", "tiny", "--seed", seed, "--epochs", epochs]
     steps.run(
         "A JetFormer-tiny learns to tell them apart",
@@ -64,7 +89,15 @@ def walk(steps: Steps, jets: int, epochs: int, seed: int, workers: int) -> None:
     for name, state in STATES.items():
         steps.run(
             f"The {name.replace('_', '-')} network meets the test jets",
-            ["jetformer-model", "evaluate", state, "jets.h5", "--logits", f"{name}.logits.safetensors", "--json"],
+            [
+                "jetformer-model",
+                "evaluate",
+                state,
+                "jets.h5",
+                "--logits",
+                f"{name}.logits.safetensors",
+                "--json",
+            ],
             makes=f"{name}.json",
             needs=["jets.h5", state],
             keep_output=True,

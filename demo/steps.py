@@ -31,7 +31,13 @@ class Steps:
         self.done: list[Done] = []
 
     def run(
-        self, title: str, command: Sequence[object], *, makes: str, needs: Sequence[str] = (), keep_output: bool = False
+        self,
+        title: str,
+        command: Sequence[object],
+        *,
+        makes: str,
+        needs: Sequence[str] = (),
+        keep_output: bool = False,
     ) -> None:
         """Run a command of the packages unless the same one has made `makes` from the same `needs` before.
 
