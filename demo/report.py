@@ -72,8 +72,8 @@ def _cards(results: Results) -> str:
 
 
 PHYSICS = (
-    "Proton-proton collisions at 13 TeV from Pythia 8 with gluons, light quarks, W, Z and top quarks of about 1 TeV, seen by a "
-    "parametric detector and clustered by FastJet (anti-kT, R = 0.4, pt from 950 to 1050 GeV). The masses of W, Z and top "
+    "Proton-proton collisions at 13 TeV from Pythia 8 with gluons, light quarks, W, Z and top quarks of about 1 TeV, seen by "
+    "a parametric detector and clustered by FastJet (anti-kT, R = 0.4, pt from 950 to 1050 GeV). The masses of W, Z and top "
     "stand out. Simulated, HLS4ML-like: accuracies on these jets are for comparison with each other, not with results on "
     "the public set."
 )
@@ -89,7 +89,7 @@ def _training(results: Results) -> str:
     return (
         f"{sizes['train']:,} jets train, {sizes['validation']:,} decide which epoch is kept, {sizes['test']:,} are the test "
         "that nothing was chosen on. The network sees pt, Δη and Δφ of the 8 leading constituents above 2 GeV. Pruning goes "
-        "in five steps of up to five epochs, then the norms are folded into the matrices and training goes on in fixed point."
+        "in five steps of up to five epochs, then norms are folded into matrices and training goes on in fixed point."
     )
 
 

@@ -77,7 +77,7 @@ class Results:
 
     @cached_property
     def networks(self) -> dict[str, dict[str, Any]]:
-        """Test metrics: of the three states as `jetformer-model evaluate` printed them, and of the firmware's own answers."""
+        """Test metrics: of the states as `jetformer-model evaluate` printed them, and of the firmware's own answers."""
         measured = {name: self._json(f"{name}.json") for name in self.states}
         return measured | {"firmware": summarise(*self._firmware_answers, self.jets.class_names)}
 
