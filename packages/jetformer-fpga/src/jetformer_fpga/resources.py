@@ -164,7 +164,7 @@ def count(cells: Iterable[dict[str, Any]]) -> Counter[str]:
 
 
 def islands(netlist: dict[str, Any]) -> dict[int, Counter[str]]:
-    """Cells by island: nets that a cell joins belong together, and every island has a port."""
+    """Cells by island: nets that a cell joins belong together, and every island has ports."""
     parent: dict[Any, Any] = {}
 
     def root(net: Any) -> Any:
@@ -188,5 +188,7 @@ def islands(netlist: dict[str, Any]) -> dict[int, Counter[str]]:
     owner = {root(str(number)): number for number in numbers}
     groups: dict[int, list[dict[str, Any]]] = {number: [] for number in numbers}
     for name, nets in members.items():
+        if not nets:  # newer ones note module boundaries as cells without wires
+            continue
         groups[owner[root(nets[0])]].append(netlist["cells"][name])
     return {number: count(cells) for number, cells in groups.items()}
