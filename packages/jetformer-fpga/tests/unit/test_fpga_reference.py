@@ -59,7 +59,8 @@ def test_with_a_constituent(tiny: state.State) -> None:
 
 def test_without_one(tiny: state.State) -> None:
     # x = 1: t1 = 2.5. Real: s = [1, 2.5], n = [round(1.5) = 2, 0], e = [1/4, 1], sum = 1.25, r = 0.8 -> 13/16
-    # sum of e v = 0.5 + 5 = 5.5; o = 5.5 * 13/16 = 4.46875 -> 4.5; t = 5.75; u = 0.25; h = relu(0.375 - 0.5) = 0; logit = 3.875
+    # sum of e v = 0.5 + 5 = 5.5; o = 5.5 * 13/16 = 4.46875 -> 4.5
+    # t = 5.75; u = 0.25; h = relu(0.375 - 0.5) = 0; logit = 3.875
     real = reference.logits(tiny, np.array([[[16]]]), np.array([[True]]))
     assert real.tolist() == [[62]]
     # Padded: e of the token is 0, so the class token is alone: o = 2, and then as above.
