@@ -191,9 +191,7 @@ def test_repository(session: nox.Session) -> None:
 def test_integration(session: nox.Session) -> None:
     require_compiler(session)
     install_all(session)
-    folder_of_tests = ROOT / "tests" / "integration"
-    folder_of_tests.mkdir(exist_ok=True)  # git keeps no empty folder
-    pytest(session, "integration", str(folder_of_tests))
+    pytest(session, "integration", "tests/integration")
 
 
 @nox.session
