@@ -24,7 +24,7 @@ VERILATOR_OPTIONS = (
     "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-lint", "-Wno-style",
     "--output-split", "20000", "--output-split-cfuncs", "2000", "--top-module", TOP,
 )  # fmt: skip
-# Unoptimised: 2,000 jets take a quarter of a second even so, and -O1 takes twice as long to compile as -O0.
+# Unoptimised: 2,000 jets take a quarter of a second even so, which no optimisation could repay.
 COMPILER_OPTIONS = (
     "-std=c++20",
     "-O0",
