@@ -15,7 +15,8 @@ from safetensors.numpy import load_file
 
 from jetformer_compress import Widths, prune, quantize
 from jetformer_data import schema
-from jetformer_model import Architecture, Recipe, State, flops, load, save, tagging_data, train
+from jetformer_model import Architecture, Recipe, State, load, save, tagging_data, train
+from jetformer_model.flops import flops
 
 JETS = 600
 SMALL = Architecture.uniform(blocks=1, embed_dim=4, heads=2, constituents=3, features=3, classes=5)

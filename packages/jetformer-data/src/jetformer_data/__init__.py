@@ -10,6 +10,22 @@ from jetformer_data.statistics import Welford, normalise, training_normalisation
 __version__ = "0.1.0"
 
 __all__ = [
-    "DataError", "Jets", "MissingExtraError", "Normalisation", "PaddedJets", "Reader", "SchemaError", "Welford", "Writer",
-    "check", "load", "normalise", "padded", "read", "split_mask", "training_normalisation", "wrap_phi", "write",
+    "DataError",
+    "Jets",
+    "MissingExtraError",
+    "Normalisation",
+    "PaddedJets",
+    "Reader",
+    "SchemaError",
+    "Welford",
+    "Writer",
+    "check",
+    "load",
+    "normalise",
+    "padded",
+    "read",
+    "split_mask",
+    "training_normalisation",
+    "wrap_phi",
+    "write",
 ]

@@ -56,12 +56,22 @@ def generate(
         outcome = generation.generate(out, jets, seed, style, workers, overwrite, progress=advance)
     rate = outcome.jets / outcome.cpu_seconds if outcome.cpu_seconds and not outcome.reused else None
     if as_json:
-        typer.echo(json.dumps({
-            "path": str(outcome.path), "jets": outcome.jets, "reused": outcome.reused, "seconds": outcome.seconds,
-            "cpu_seconds": outcome.cpu_seconds, "jets_per_cpu_second": rate,
-        }))
+        typer.echo(
+            json.dumps(
+                {
+                    "path": str(outcome.path),
+                    "jets": outcome.jets,
+                    "reused": outcome.reused,
+                    "seconds": outcome.seconds,
+                    "cpu_seconds": outcome.cpu_seconds,
+                    "jets_per_cpu_second": rate,
+                }
+            )
+        )
     elif outcome.reused == outcome.jets and not outcome.seconds:
-        typer.echo(f"{out}: is complete already ({outcome.jets:,} jets); pass --overwrite to make it again", err=True)
+        typer.echo(
+            f"{out}: is complete already ({outcome.jets:,} jets); pass --overwrite to make it again", err=True
+        )
     else:
         pace = f", {rate:.0f} jets per CPU second" if rate else f", {outcome.reused:,} from an earlier run"
         typer.echo(f"{out}: {outcome.jets:,} jets in {outcome.seconds:.0f} s{pace}", err=True)
@@ -126,7 +136,11 @@ def _one_sentence() -> Iterator[None]:
 @contextmanager
 def _progress(jets: int) -> Iterator[Callable[[int], None]]:
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     console = Console(stderr=True)
     # Where there is no terminal to draw on, standard error is kept for sentences.

@@ -27,7 +27,9 @@ def cluster(candidates: Candidates, events: int, radius: float, min_pt: float) -
     order = np.argsort(candidates.event, kind="stable")
     pt, eta, phi = (array[order] for array in (candidates.pt, candidates.eta, candidates.phi))
     counts = np.bincount(candidates.event, minlength=events)
-    momenta = awkward.zip({"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": pt * np.sinh(eta), "E": pt * np.cosh(eta)})
+    momenta = awkward.zip(
+        {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": pt * np.sinh(eta), "E": pt * np.cosh(eta)}
+    )
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
     sequence = fastjet.ClusterSequence(awkward.unflatten(momenta, counts), definition)
     index = sequence.constituent_index(min_pt=min_pt)

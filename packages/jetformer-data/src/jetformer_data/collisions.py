@@ -35,7 +35,12 @@ class Particles:
     def select(self, keep: NDArray[np.bool_]) -> Particles:
         """The particles where `keep` is True."""
         return Particles(
-            self.event[keep], self.pdg_id[keep], self.pt[keep], self.eta[keep], self.phi[keep], self.energy[keep],
+            self.event[keep],
+            self.pdg_id[keep],
+            self.pt[keep],
+            self.eta[keep],
+            self.phi[keep],
+            self.energy[keep],
             self.partons,
         )
 
@@ -60,7 +65,9 @@ class Collisions:
         record = self.pythia.nextBatch(events).prt
         offsets = np.asarray(record.layout.offsets)
         content = record.layout.content
-        columns = {name: np.asarray(content[name].data) for name in ("id", "status", "daughter1", "daughter2")}
+        columns = {
+            name: np.asarray(content[name].data) for name in ("id", "status", "daughter1", "daughter2")
+        }
         momenta = [np.asarray(content["p"][name].data) for name in ("px", "py", "pz", "e")]
         last = _last_copies(columns["daughter1"], columns["daughter2"], offsets)
         stable = np.flatnonzero(columns["status"] > 0)
@@ -68,7 +75,9 @@ class Collisions:
         _, parton_eta, parton_phi = _cylindrical(*(p[last] for p in momenta[:3]))
         event = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[stable]
         partons = np.stack([parton_eta, parton_phi], axis=-1)
-        return Particles(event, columns["id"][stable].astype(np.int64), pt, eta, phi, momenta[3][stable], partons)
+        return Particles(
+            event, columns["id"][stable].astype(np.int64), pt, eta, phi, momenta[3][stable], partons
+        )
 
 
 def import_pythia() -> ModuleType:

@@ -81,7 +81,9 @@ def detect(particles: Particles, rng: np.random.Generator, settings: Settings = 
         _cells(particles.select(in_ecal), rng, settings, "ecal"),
         _cells(particles.select(in_hcal), rng, settings, "hcal"),
     )
-    return Candidates(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("event", "pt", "eta", "phi")))
+    return Candidates(
+        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("event", "pt", "eta", "phi"))
+    )
 
 
 def efficiency(particles: Particles, settings: Settings = CMS) -> Array:
@@ -91,16 +93,22 @@ def efficiency(particles: Particles, settings: Settings = CMS) -> Array:
     kind = np.abs(particles.pdg_id)
     result = np.zeros(len(kind))
     for name, chosen in (
-        ("hadron", ~np.isin(kind, (_ELECTRON, _MUON))), ("electron", kind == _ELECTRON), ("muon", kind == _MUON),
+        ("hadron", ~np.isin(kind, (_ELECTRON, _MUON))),
+        ("electron", kind == _ELECTRON),
+        ("muon", kind == _MUON),
     ):
-        soft, hard = (np.append(getattr(settings, f"{name}_efficiency{s}"), 0.0)[region] for s in ("_soft", ""))
+        soft, hard = (
+            np.append(getattr(settings, f"{name}_efficiency{s}"), 0.0)[region] for s in ("_soft", "")
+        )
         result[chosen] = np.where(is_soft, soft, hard)[chosen]
     return np.where(particles.pt < settings.track_min_pt, 0.0, result)
 
 
 def track_resolution(pt: Array, eta: Array, settings: Settings = CMS) -> Array:
     """sigma(pt) / pt of the tracker."""
-    region = np.minimum(np.searchsorted(settings.resolution_eta, np.abs(eta)), len(settings.resolution_eta) - 1)
+    region = np.minimum(
+        np.searchsorted(settings.resolution_eta, np.abs(eta)), len(settings.resolution_eta) - 1
+    )
     constant = np.array(settings.resolution_constant)[region]
     return np.hypot(constant, np.array(settings.resolution_slope)[region] * pt)
 
@@ -112,7 +120,9 @@ def calorimeter_resolution(energy: Array, eta: Array, settings: Settings, calori
     if calorimeter == "hcal":
         return np.asarray(sigma)
     distance = np.abs(eta)
-    return np.asarray(sigma * np.where(distance < 1.5, 1 + 0.64 * distance**2, 2.16 + 5.6 * (distance - 2) ** 2))
+    return np.asarray(
+        sigma * np.where(distance < 1.5, 1 + 0.64 * distance**2, 2.16 + 5.6 * (distance - 2) ** 2)
+    )
 
 
 def _tracks(particles: Particles, rng: np.random.Generator, settings: Settings) -> Candidates:
@@ -120,18 +130,25 @@ def _tracks(particles: Particles, rng: np.random.Generator, settings: Settings) 
     relative = track_resolution(particles.pt, particles.eta, settings)
     is_electron = np.abs(particles.pdg_id) == _ELECTRON
     energy = np.maximum(particles.energy, 1e-9)
-    calorimeter = np.where(
-        is_electron,
-        calorimeter_resolution(energy, particles.eta, settings, "ecal"),
-        calorimeter_resolution(energy, particles.eta, settings, "hcal"),
-    ) / energy
-    relative = np.where(np.abs(particles.pdg_id) == _MUON, relative, 1 / np.hypot(1 / relative, 1 / calorimeter))
+    calorimeter = (
+        np.where(
+            is_electron,
+            calorimeter_resolution(energy, particles.eta, settings, "ecal"),
+            calorimeter_resolution(energy, particles.eta, settings, "hcal"),
+        )
+        / energy
+    )
+    relative = np.where(
+        np.abs(particles.pdg_id) == _MUON, relative, 1 / np.hypot(1 / relative, 1 / calorimeter)
+    )
     pt = _log_normal(particles.pt, relative, rng)
     angles = rng.normal(scale=settings.track_angle, size=(2, len(pt)))
     return Candidates(particles.event, pt, particles.eta + angles[0], wrap_phi(particles.phi + angles[1]))
 
 
-def _cells(particles: Particles, rng: np.random.Generator, settings: Settings, calorimeter: str) -> Candidates:
+def _cells(
+    particles: Particles, rng: np.random.Generator, settings: Settings, calorimeter: str
+) -> Candidates:
     """Energies summed in cells, smeared, cut, and placed at random within the cell."""
     particles = particles.select(np.abs(particles.eta) < settings.calorimeter_eta)
     width = getattr(settings, f"{calorimeter}_cell")
@@ -142,7 +159,11 @@ def _cells(particles: Particles, rng: np.random.Generator, settings: Settings, c
     key = (particles.event * across_eta + row) * across_phi + column
     cells, inverse = np.unique(key, return_inverse=True)
     energy: Array = np.bincount(inverse, particles.energy, minlength=len(cells)).astype(np.float64)
-    event, row, column = cells // (across_eta * across_phi), cells // across_phi % across_eta, cells % across_phi
+    event, row, column = (
+        cells // (across_eta * across_phi),
+        cells // across_phi % across_eta,
+        cells % across_phi,
+    )
     place = rng.random((2, len(cells)))
     eta = (row + place[0]) * width - settings.calorimeter_eta
     phi = (column + place[1]) * 2 * np.pi / across_phi - np.pi
@@ -150,7 +171,9 @@ def _cells(particles: Particles, rng: np.random.Generator, settings: Settings, c
     energy = _log_normal(energy, sigma / np.maximum(energy, 1e-9), rng)
     floor = getattr(settings, f"{calorimeter}_min_energy")
     significance = getattr(settings, f"{calorimeter}_significance")
-    seen = (energy > floor) & (energy > significance * calorimeter_resolution(energy, eta, settings, calorimeter))
+    seen = (energy > floor) & (
+        energy > significance * calorimeter_resolution(energy, eta, settings, calorimeter)
+    )
     return Candidates(event[seen], (energy / np.cosh(eta))[seen], eta[seen], phi[seen])
 
 

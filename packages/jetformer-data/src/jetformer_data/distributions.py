@@ -58,7 +58,11 @@ def distributions(path: str | os.PathLike[str], pixels: int = 50, half_width: fl
         image_edges = np.linspace(-half_width, half_width, pixels + 1)
         for jets in reader.chunks():
             pt, mass = _momentum_and_mass(jets)
-            values: dict[str, NDArray[Any]] = {"jet_mass": mass, "jet_pt": pt, "multiplicity": jets.multiplicity}
+            values: dict[str, NDArray[Any]] = {
+                "jet_mass": mass,
+                "jet_pt": pt,
+                "multiplicity": jets.multiplicity,
+            }
             for name, histogram in histograms.items():
                 histogram.counts[:] += _by_class(values[name], jets.labels, histogram.edges, classes)
             jets_seen += np.bincount(jets.labels, minlength=classes)
@@ -100,7 +104,9 @@ def _by_class(
 def _images(jets: Jets, edges: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
     label = np.repeat(jets.labels, jets.multiplicity)
     pt, eta, phi = (jets.column(name) for name in FEATURES)
-    return np.stack([
-        np.histogram2d(eta[label == k], phi[label == k], bins=(edges, edges), weights=pt[label == k])[0]
-        for k in range(classes)
-    ])
+    return np.stack(
+        [
+            np.histogram2d(eta[label == k], phi[label == k], bins=(edges, edges), weights=pt[label == k])[0]
+            for k in range(classes)
+        ]
+    )

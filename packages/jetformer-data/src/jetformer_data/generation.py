@@ -56,8 +56,14 @@ class Outcome:
 
 
 def generate(
-    out: str | os.PathLike[str], jets: int, seed: int, style: str = "hls4ml", workers: int = 1,
-    overwrite: bool = False, shard_jets: int = SHARD_JETS, progress: Callable[[int], None] = lambda done: None,
+    out: str | os.PathLike[str],
+    jets: int,
+    seed: int,
+    style: str = "hls4ml",
+    workers: int = 1,
+    overwrite: bool = False,
+    shard_jets: int = SHARD_JETS,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Outcome:
     """Write `jets` jets to `out`; `progress(done)` is called now and then with the number of jets so far."""
     for module in ("pythia8mc", "fastjet", "awkward"):
@@ -115,7 +121,12 @@ def merge(shards: list[Shard], out: Path, partial: Path, provenance: dict[str, A
 def _require_sense(style: str, jets: int, seed: int, workers: int, shard_jets: int) -> Style:
     if style not in STYLES:
         raise DataError(f"style '{style}': expected one of {', '.join(STYLES)}")
-    for name, value, least in (("jets", jets, 1), ("seed", seed, 0), ("workers", workers, 1), ("shard_jets", shard_jets, 1)):
+    for name, value, least in (
+        ("jets", jets, 1),
+        ("seed", seed, 0),
+        ("workers", workers, 1),
+        ("shard_jets", shard_jets, 1),
+    ):
         if value < least:
             raise DataError(f"{name}: expected at least {least}, got {value}")
     return STYLES[style]
@@ -140,7 +151,9 @@ def _require_same(there: dict[str, Any], here: dict[str, Any], where: Path, way_
     different = [name for name in here if there.get(name) != here[name]]
     if different:
         name = different[0]
-        values = f" ({there.get(name)} there, {here[name]} asked for)" if not isinstance(here[name], dict) else ""
+        values = (
+            f" ({there.get(name)} there, {here[name]} asked for)" if not isinstance(here[name], dict) else ""
+        )
         way_out = f"pass {way_out}" if way_out.startswith("--") else way_out
         raise DataError(
             f"{where}: was made with another '{name}'{values}; to start again, {way_out} or choose another output"

@@ -55,7 +55,9 @@ def _hooks_class() -> type:
             if step > _LAST_HARD_STEP:
                 return False
             (low, high), most = self.style.early_pt, self.style.max_eta
-            keep = any(low < pt < high and abs(eta) < most for pt, eta in young_jets(event, self.style.radius))
+            keep = any(
+                low < pt < high and abs(eta) < most for pt, eta in young_jets(event, self.style.radius)
+            )
             self.seen += 1
             self.kept += keep
             return not keep

@@ -47,10 +47,15 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def render(summary: dict[str, Any]) -> RenderableType:
     """The summary as tables for a terminal."""
-    classes = Table("class", "jets", "share", "constituents: mean", "5 %", "median", "95 %", "most", title="Classes")
+    classes = Table(
+        "class", "jets", "share", "constituents: mean", "5 %", "median", "95 %", "most", title="Classes"
+    )
     for name, row in summary["classes"].items():
         share = f"{100 * row['jets'] / max(1, summary['jets']):.1f} %"
-        numbers = [f"{row['mean']:.1f}", *(f"{row[k]:.0f}" for k in ("percentile_5", "median", "percentile_95", "most"))]
+        numbers = [
+            f"{row['mean']:.1f}",
+            *(f"{row[k]:.0f}" for k in ("percentile_5", "median", "percentile_95", "most")),
+        ]
         classes.add_row(name, f"{row['jets']:,}", share, *numbers)
     features = Table("feature", "unit", "least", "mean", "deviation", "most", title="Ranges")
     for kind in ("features", "jet_features"):
@@ -90,7 +95,13 @@ class _Ranges:
             return {}
         columns = zip(units, self.least, self.statistics.mean, self.statistics.std, self.most, strict=True)
         return {
-            name: {"unit": unit, "least": float(low), "mean": float(mean), "std": float(std), "most": float(high)}
+            name: {
+                "unit": unit,
+                "least": float(low),
+                "mean": float(mean),
+                "std": float(std),
+                "most": float(high),
+            }
             for name, (unit, low, mean, std, high) in zip(self.names, columns, strict=True)
         }
 

@@ -67,13 +67,20 @@ class Jets:
 
     def select(self, chosen: NDArray[Any]) -> Jets:
         """The jets that a boolean mask `[jets]` or an array of positions picks, in that order."""
-        positions = np.flatnonzero(chosen) if np.asarray(chosen).dtype == bool else np.asarray(chosen, np.int64)
+        positions = (
+            np.flatnonzero(chosen) if np.asarray(chosen).dtype == bool else np.asarray(chosen, np.int64)
+        )
         counts = self.multiplicity[positions]
         offsets = offsets_of(counts)
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[positions] - offsets[:-1], counts)
         jet_features = None if self.jet_features is None else self.jet_features[positions]
-        return replace(self, constituents=self.constituents[rows], offsets=offsets,
-                       labels=self.labels[positions], jet_features=jet_features)
+        return replace(
+            self,
+            constituents=self.constituents[rows],
+            offsets=offsets,
+            labels=self.labels[positions],
+            jet_features=jet_features,
+        )
 
 
 def offsets_of(counts: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> NDArray[np.int64]:

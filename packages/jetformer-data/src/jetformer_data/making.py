@@ -26,9 +26,13 @@ _PATIENCE = 50
 _NEIGHBOURHOOD = 1.0
 
 
-def make_jets(style: Style, start: int, jets: int, seeds: np.random.SeedSequence, report: Callable[[int], None]) -> Jets:
+def make_jets(
+    style: Style, start: int, jets: int, seeds: np.random.SeedSequence, report: Callable[[int], None]
+) -> Jets:
     """The jets at positions `start:start + jets` of a balanced set, in random order; `report(done)` as they appear."""
-    wanted = np.bincount(np.arange(start, start + jets) % len(style.class_names), minlength=len(style.class_names))
+    wanted = np.bincount(
+        np.arange(start, start + jets) % len(style.class_names), minlength=len(style.class_names)
+    )
     *class_seeds, order = seeds.spawn(len(wanted) + 1)
     parts: list[Jets] = []
 
@@ -71,7 +75,9 @@ def _jets_of_class(
         jets = _select(style, label, particles, detect(particles, rng))
         fruitless = 0 if len(jets) else fruitless + 1
         if fruitless > _PATIENCE:
-            raise DataError(f"class '{style.class_names[label]}': no jet in the window in {_PATIENCE} batches of events")
+            raise DataError(
+                f"class '{style.class_names[label]}': no jet in the window in {_PATIENCE} batches of events"
+            )
         parts.append(jets)
         done += len(jets)
         report(min(done, wanted))
@@ -83,7 +89,9 @@ def _select(style: Style, label: int, particles: Particles, candidates: Candidat
     events = len(particles.partons)
     clusters = cluster(candidates, events, style.radius, min_pt=style.jet_pt[0] / 2)
     axis = np.zeros(len(clusters.event))
-    absolute = np.stack([getattr(candidates, name)[clusters.members] for name in ("pt", "eta", "phi")], axis=1)
+    absolute = np.stack(
+        [getattr(candidates, name)[clusters.members] for name in ("pt", "eta", "phi")], axis=1
+    )
     features = jet_axis_features(absolute, clusters.offsets, axis, axis)
     pt, eta, phi, _ = features.astype(np.float64).T
     partons = particles.partons[clusters.event]
@@ -93,12 +101,19 @@ def _select(style: Style, label: int, particles: Particles, candidates: Candidat
 
     jet = np.repeat(np.arange(len(pt)), np.diff(clusters.offsets))
     constituent_pt, constituent_eta, constituent_phi = absolute.T
-    relative = np.stack([constituent_pt, constituent_eta - eta[jet], wrap_phi(constituent_phi - phi[jet])], axis=1)
+    relative = np.stack(
+        [constituent_pt, constituent_eta - eta[jet], wrap_phi(constituent_phi - phi[jet])], axis=1
+    )
     order = np.lexsort((-constituent_pt, jet))
     made = Jets(
-        constituents=relative[order].astype(np.float32), offsets=offsets_of(np.diff(clusters.offsets)),
-        labels=np.full(len(pt), label, np.int64), jet_features=features,
-        feature_names=tuple(UNITS), feature_units=tuple(UNITS.values()), class_names=style.class_names,
-        jet_feature_names=tuple(JET_UNITS), jet_feature_units=tuple(JET_UNITS.values()),
+        constituents=relative[order].astype(np.float32),
+        offsets=offsets_of(np.diff(clusters.offsets)),
+        labels=np.full(len(pt), label, np.int64),
+        jet_features=features,
+        feature_names=tuple(UNITS),
+        feature_units=tuple(UNITS.values()),
+        class_names=style.class_names,
+        jet_feature_names=tuple(JET_UNITS),
+        jet_feature_units=tuple(JET_UNITS.values()),
     )
     return made.select(chosen)

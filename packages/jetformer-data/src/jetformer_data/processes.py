@@ -51,8 +51,15 @@ class Style:
 
 STYLES = {
     "hls4ml": Style(
-        name="hls4ml", class_names=("g", "q", "W", "Z", "t"), parton_pt=(990.0, 1010.0), jet_pt=(950.0, 1050.0),
-        early_pt=(920.0, 1080.0), early_scale=20.0, max_eta=2.5, radius=0.4, matching=0.4,
+        name="hls4ml",
+        class_names=("g", "q", "W", "Z", "t"),
+        parton_pt=(990.0, 1010.0),
+        jet_pt=(950.0, 1050.0),
+        early_pt=(920.0, 1080.0),
+        early_scale=20.0,
+        max_eta=2.5,
+        radius=0.4,
+        matching=0.4,
     ),
 }
 

@@ -1,9 +1,9 @@
 """The array schema on disk: one HDF5 file of ragged jets, written atomically and readable in part.
 
-    from jetformer_data import schema
-    schema.write("jets.h5", jets)
-    some = schema.read("jets.h5", start=1000, stop=2000)
-    schema.check("jets.h5")
+from jetformer_data import schema
+schema.write("jets.h5", jets)
+some = schema.read("jets.h5", start=1000, stop=2000)
+schema.check("jets.h5")
 """
 
 from __future__ import annotations
@@ -25,8 +25,19 @@ from jetformer_data.jets import JET_UNITS, UNITS, Jets, Normalisation
 from jetformer_data.validation import require_array, validate
 
 __all__ = [
-    "JET_UNITS", "NAME", "UNITS", "VERSION", "DataError", "Jets", "Normalisation", "Reader", "SchemaError", "Writer",
-    "check", "read", "write",
+    "JET_UNITS",
+    "NAME",
+    "UNITS",
+    "VERSION",
+    "DataError",
+    "Jets",
+    "Normalisation",
+    "Reader",
+    "SchemaError",
+    "Writer",
+    "check",
+    "read",
+    "write",
 ]
 
 NAME = "jetformer-jets"
@@ -110,7 +121,9 @@ class Writer:
         _set_strings(file, "feature_names", jets.feature_names)
         _set_strings(file, "feature_units", jets.feature_units)
         columns = len(jets.feature_names)
-        file.create_dataset("constituents", (0, columns), "f4", maxshape=(None, columns), chunks=(_CHUNK_ROWS, columns))
+        file.create_dataset(
+            "constituents", (0, columns), "f4", maxshape=(None, columns), chunks=(_CHUNK_ROWS, columns)
+        )
         file.create_dataset("offsets", data=np.zeros(1, np.int64), maxshape=(None,), chunks=(_CHUNK_JETS,))
         file.create_dataset("labels", (0,), "i8", maxshape=(None,), chunks=(_CHUNK_JETS,))
         if jets.jet_features is not None:
@@ -123,18 +136,26 @@ class Writer:
 
     def _same_columns(self, jets: Jets) -> None:
         assert self._first is not None
-        for kind in ("feature_names", "feature_units", "jet_feature_names", "jet_feature_units", "class_names"):
+        for kind in (
+            "feature_names",
+            "feature_units",
+            "jet_feature_names",
+            "jet_feature_units",
+            "class_names",
+        ):
             here, there = getattr(jets, kind), getattr(self._first, kind)
             if tuple(here) != tuple(there):
-                raise SchemaError(f"{self.path}: '{kind}' changed from {list(there)} to {list(here)} between two sets")
+                raise SchemaError(
+                    f"{self.path}: '{kind}' changed from {list(there)} to {list(here)} between two sets"
+                )
 
 
 class Reader:
     """An open file of jets: names at once, jets in part. Raises `SchemaError` where the file breaks the schema.
 
-        with Reader("jets.h5") as reader:
-            for jets in reader.chunks(10_000):
-                ...
+    with Reader("jets.h5") as reader:
+        for jets in reader.chunks(10_000):
+            ...
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -178,9 +199,13 @@ class Reader:
                 offsets=offsets - offsets[0],
                 labels=self._file["labels"][first:last],
                 jet_features=self._file["jet_features"][first:last] if self.jet_feature_names else None,
-                feature_names=self.feature_names, feature_units=self.feature_units,
-                jet_feature_names=self.jet_feature_names, jet_feature_units=self.jet_feature_units,
-                class_names=self.class_names, normalisation=self.normalisation, provenance=self.provenance,
+                feature_names=self.feature_names,
+                feature_units=self.feature_units,
+                jet_feature_names=self.jet_feature_names,
+                jet_feature_units=self.jet_feature_units,
+                class_names=self.class_names,
+                normalisation=self.normalisation,
+                provenance=self.provenance,
             )
         validate(jets, str(self.path), first)
         return jets
@@ -217,7 +242,11 @@ class Reader:
         if "jet_features" in self._file:
             shape = (len(self), len(self.jet_feature_names))
             require_array(self._file["jet_features"], "jet_features", np.float32, shape, where)
-        first, last, rows = self._file["offsets"][0], self._file["offsets"][-1], len(self._file["constituents"])
+        first, last, rows = (
+            self._file["offsets"][0],
+            self._file["offsets"][-1],
+            len(self._file["constituents"]),
+        )
         if first != 0:
             raise SchemaError(f"{where}: 'offsets' starts at {first}, expected 0")
         if last != rows:
@@ -297,7 +326,9 @@ def _stored_normalisation(file: h5py.File, where: str) -> Normalisation | None:
         return None
     if not all(present):
         raise SchemaError(f"{where}: 'normalisation_mean' and 'normalisation_std' must be present together")
-    return Normalisation(np.asarray(file.attrs["normalisation_mean"]), np.asarray(file.attrs["normalisation_std"]))
+    return Normalisation(
+        np.asarray(file.attrs["normalisation_mean"]), np.asarray(file.attrs["normalisation_std"])
+    )
 
 
 def _stored_provenance(file: h5py.File, where: str) -> dict[str, Any]:

@@ -58,7 +58,10 @@ def split_mask(
 
 
 def split_chunks(
-    path: str | os.PathLike[str], split: str = "all", fractions: Sequence[float] = FRACTIONS, jets: int = 20_000
+    path: str | os.PathLike[str],
+    split: str = "all",
+    fractions: Sequence[float] = FRACTIONS,
+    jets: int = 20_000,
 ) -> Iterator[Jets]:
     """The jets of one split, read in pieces of at most `jets` jets of the file."""
     with Reader(path) as reader:

@@ -18,8 +18,13 @@ from jetformer_data.kinematics import jet_axis_features
 
 CLASS_NAMES = ("g", "q", "W", "Z", "t")
 # A caricature of the five classes: mean multiplicity, number of prongs, their distance from the axis, their width.
-_CARICATURE = {"g": (60, 1, 0.0, 0.10), "q": (35, 1, 0.0, 0.03), "W": (38, 2, 0.08, 0.01), "Z": (40, 2, 0.14, 0.01),
-               "t": (55, 3, 0.20, 0.03)}
+_CARICATURE = {
+    "g": (60, 1, 0.0, 0.10),
+    "q": (35, 1, 0.0, 0.03),
+    "W": (38, 2, 0.08, 0.01),
+    "Z": (40, 2, 0.14, 0.01),
+    "t": (55, 3, 0.20, 0.03),
+}
 
 
 def example_jets(jets: int = 200, seed: int = 1, empty: int = 0) -> Jets:
@@ -41,10 +46,17 @@ def example_jets(jets: int = 200, seed: int = 1, empty: int = 0) -> Jets:
     order = np.lexsort((-pt, jet))
     constituents = np.stack([pt, etarel, phirel], axis=1)[order].astype(np.float32)
     return Jets(
-        constituents=constituents, offsets=offsets, labels=labels,
-        feature_names=tuple(UNITS), feature_units=tuple(UNITS.values()), class_names=CLASS_NAMES,
-        jet_features=jet_axis_features(constituents, offsets, rng.uniform(-1, 1, jets), rng.uniform(-np.pi, np.pi, jets)),
-        jet_feature_names=tuple(JET_UNITS), jet_feature_units=tuple(JET_UNITS.values()),
+        constituents=constituents,
+        offsets=offsets,
+        labels=labels,
+        feature_names=tuple(UNITS),
+        feature_units=tuple(UNITS.values()),
+        class_names=CLASS_NAMES,
+        jet_features=jet_axis_features(
+            constituents, offsets, rng.uniform(-1, 1, jets), rng.uniform(-np.pi, np.pi, jets)
+        ),
+        jet_feature_names=tuple(JET_UNITS),
+        jet_feature_units=tuple(JET_UNITS.values()),
         provenance={"program": "jetformer_data.testing.example_jets", "seed": seed},
     )
 
@@ -67,7 +79,9 @@ class WriterContract:
     def test_a_part_equals_the_same_part_of_the_whole(self, tmp_path: Path) -> None:
         self.write_jets(tmp_path / "jets.h5")
         whole, part = schema.read(tmp_path / "jets.h5"), schema.read(tmp_path / "jets.h5", 1, 2)
-        np.testing.assert_array_equal(part.constituents, whole.constituents[whole.offsets[1] : whole.offsets[2]])
+        np.testing.assert_array_equal(
+            part.constituents, whole.constituents[whole.offsets[1] : whole.offsets[2]]
+        )
         np.testing.assert_array_equal(part.labels, whole.labels[1:2])
 
     def test_provenance_names_the_program(self, tmp_path: Path) -> None:

@@ -103,7 +103,9 @@ def _finite(jets: Jets, where: str, first_jet: int) -> None:
         is_constituent = name == "constituents"
         jet = np.searchsorted(jets.offsets, row, side="right") - 1 if is_constituent else row
         feature = (jets.feature_names if is_constituent else jets.jet_feature_names)[column]
-        raise SchemaError(f"{where}: '{name}' holds {array[row, column]} in feature '{feature}' of jet {first_jet + jet}")
+        raise SchemaError(
+            f"{where}: '{name}' holds {array[row, column]} in feature '{feature}' of jet {first_jet + jet}"
+        )
 
 
 def _sorted(jets: Jets, where: str, first_jet: int) -> None:

@@ -98,6 +98,7 @@ def _work(make: Make, jobs: list[tuple[int, Job]], counts: Any, errors: Any, fol
     # Libraries print their banners on standard output, which belongs to the command's result.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for i, job in jobs:
+
         def report(done: int, i: int = i) -> None:
             counts[i] = done
 
@@ -125,8 +126,12 @@ def _require_success(process: Any, receiver: Any) -> None:
         reason = receiver.recv()
     except EOFError:
         code = process.exitcode
-        reason = f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it exited with code {code}"
-    raise DataError(f"a worker process failed: {reason}; finished shards are kept, and the same command goes on from them")
+        reason = (
+            f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it exited with code {code}"
+        )
+    raise DataError(
+        f"a worker process failed: {reason}; finished shards are kept, and the same command goes on from them"
+    )
 
 
 def _children_seconds() -> float:

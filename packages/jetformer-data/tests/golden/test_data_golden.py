@@ -16,7 +16,11 @@ MULTIPLICITY = [71, 58, 33, 39, 46]
 def test_hash_is_splitmix64() -> None:
     # First outputs of the reference generator (Steele, Lea, Flood 2014; Vigna's splitmix64.c) with state 0.
     state = np.array([0, 0x9E3779B97F4A7C15, 0x3C6EF372FE94F82A], np.uint64)
-    assert [hex(v) for v in _splitmix64(state)] == ["0xe220a8397b1dcdaf", "0x6e789e6aa1b965f4", "0x6c45d188009454f"]
+    assert [hex(v) for v in _splitmix64(state)] == [
+        "0xe220a8397b1dcdaf",
+        "0x6e789e6aa1b965f4",
+        "0x6c45d188009454f",
+    ]
 
 
 def test_splits_of_the_first_jets() -> None:

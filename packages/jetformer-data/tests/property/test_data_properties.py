@@ -26,8 +26,14 @@ def ragged_jets(draw: st.DrawFn) -> Jets:
     jet = np.repeat(np.arange(len(counts)), counts)
     pt = rng.exponential(5, len(jet))
     rows = np.stack([pt[np.lexsort((-pt, jet))], *rng.normal(size=(2, len(jet)))], axis=1)
-    return Jets(rows.astype(np.float32), offsets_of(counts), rng.integers(3, size=len(counts)),
-                ("pt", "etarel", "phirel"), ("GeV", "1", "rad"), ("a", "b", "c"))
+    return Jets(
+        rows.astype(np.float32),
+        offsets_of(counts),
+        rng.integers(3, size=len(counts)),
+        ("pt", "etarel", "phirel"),
+        ("GeV", "1", "rad"),
+        ("a", "b", "c"),
+    )
 
 
 @given(st.floats(-1e3, 1e3), st.integers(-50, 50))

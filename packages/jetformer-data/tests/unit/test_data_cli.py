@@ -97,10 +97,15 @@ def test_bad_files_are_one_sentence(file: Path, tmp_path: Path, command: str, fa
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("module", "arguments"), (
-    ("pythia8mc", ("generate", "OUT", "--jets", 5)), ("fastjet", ("generate", "OUT", "--jets", 5)),
-    ("matplotlib", ("plot", "FILE")), ("mplhep", ("plot", "FILE")),
-))
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    (
+        ("pythia8mc", ("generate", "OUT", "--jets", 5)),
+        ("fastjet", ("generate", "OUT", "--jets", 5)),
+        ("matplotlib", ("plot", "FILE")),
+        ("mplhep", ("plot", "FILE")),
+    ),
+)
 def test_missing_extras_are_one_sentence(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, arguments: tuple
 ) -> None:

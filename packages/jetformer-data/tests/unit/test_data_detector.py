@@ -24,8 +24,15 @@ def particles(pdg_id: int, pt: float, eta: float, count: int, spread: bool = Tru
     """`count` equal particles in events of their own (or all in one), massless."""
     ones = np.ones(count)
     event = np.arange(count) if spread else np.zeros(count, np.int64)
-    return Particles(event, np.full(count, pdg_id), pt * ones, eta * ones, 0.3 * ones, pt * np.cosh(eta) * ones,
-                     np.zeros((count, 2, 2)))
+    return Particles(
+        event,
+        np.full(count, pdg_id),
+        pt * ones,
+        eta * ones,
+        0.3 * ones,
+        pt * np.cosh(eta) * ones,
+        np.zeros((count, 2, 2)),
+    )
 
 
 def seen(pdg_id: int, pt: float, eta: float, count: int = 4000, **options: bool) -> Candidates:
@@ -34,10 +41,20 @@ def seen(pdg_id: int, pt: float, eta: float, count: int = 4000, **options: bool)
 
 @pytest.mark.parametrize(
     ("pdg_id", "pt", "eta", "expected"),
-    ((PION, 5, 0.2, 0.95), (-PION, 5, -2.0, 0.85), (PION, 0.5, 0.2, 0.70), (PION, 0.5, 2.0, 0.60), (PION, 0.05, 0, 0),
-     (PION, 5, 2.6, 0), (MUON, 5, 1.0, 0.99), (ELECTRON, 5, 2.0, 0.83)),
+    (
+        (PION, 5, 0.2, 0.95),
+        (-PION, 5, -2.0, 0.85),
+        (PION, 0.5, 0.2, 0.70),
+        (PION, 0.5, 2.0, 0.60),
+        (PION, 0.05, 0, 0),
+        (PION, 5, 2.6, 0),
+        (MUON, 5, 1.0, 0.99),
+        (ELECTRON, 5, 2.0, 0.83),
+    ),
 )
-def test_tracking_efficiencies_are_those_of_the_table(pdg_id: int, pt: float, eta: float, expected: float) -> None:
+def test_tracking_efficiencies_are_those_of_the_table(
+    pdg_id: int, pt: float, eta: float, expected: float
+) -> None:
     assert efficiency(particles(pdg_id, pt, eta, 3)).tolist() == [expected] * 3
 
 

@@ -48,7 +48,10 @@ def test_shards_cover_the_set(tmp_path: Path) -> None:
 def shards(tmp_path_factory: pytest.TempPathFactory) -> list[Jets]:
     """Two shards of seed 5 and the first of seed 6, made in this process, the last first."""
     folder = tmp_path_factory.mktemp("shards")
-    planned = [*plan("hls4ml", 10, 5, 5, folder), replace(plan("hls4ml", 5, 6, 5, folder)[0], path=folder / "x")]
+    planned = [
+        *plan("hls4ml", 10, 5, 5, folder),
+        replace(plan("hls4ml", 5, 6, 5, folder)[0], path=folder / "x"),
+    ]
     for shard in reversed(planned):
         make_shard(shard, lambda done: None)
     return [schema.read(shard.path) for shard in planned]
@@ -92,7 +95,9 @@ def test_shards_of_another_seed_are_refused(tmp_path: Path, cheap: list[int]) ->
     folder = tmp_path / "jets.h5.parts"
     folder.mkdir()
     (folder / "parameters.json").write_text(json.dumps(make_provenance(STYLES["hls4ml"], 23, 1, 10)))
-    with pytest.raises(DataError, match=r"jets\.h5\.parts: was made with another 'seed' \(1 there, 2 asked for\)"):
+    with pytest.raises(
+        DataError, match=r"jets\.h5\.parts: was made with another 'seed' \(1 there, 2 asked for\)"
+    ):
         generate(tmp_path / "jets.h5", 23, seed=2, shard_jets=10)
     assert cheap == []
 
@@ -127,8 +132,12 @@ def test_normalisation_is_that_of_the_training_split(tmp_path: Path, cheap: list
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    (({"jets": 0}, "jets: expected at least 1"), ({"seed": -1}, "seed: expected at least 0"),
-     ({"workers": 0}, "workers: expected at least 1"), ({"style": "lhc"}, "style 'lhc': expected one of hls4ml")),
+    (
+        ({"jets": 0}, "jets: expected at least 1"),
+        ({"seed": -1}, "seed: expected at least 0"),
+        ({"workers": 0}, "workers: expected at least 1"),
+        ({"style": "lhc"}, "style 'lhc': expected one of hls4ml"),
+    ),
 )
 def test_nonsense_is_refused(tmp_path: Path, change: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
@@ -138,5 +147,7 @@ def test_nonsense_is_refused(tmp_path: Path, change: dict, message: str) -> None
 @pytest.mark.parametrize("module", ("pythia8mc", "fastjet"))
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=rf"{module} is not installed.*pip install 'jetformer-data\[generate\]'"):
+    with pytest.raises(
+        MissingExtraError, match=rf"{module} is not installed.*pip install 'jetformer-data\[generate\]'"
+    ):
         generate(tmp_path / "jets.h5", 5, seed=1)

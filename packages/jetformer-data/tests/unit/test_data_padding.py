@@ -18,8 +18,11 @@ def jets() -> Jets:
     """Three jets of 3, 0 and 2 constituents."""
     return Jets(
         constituents=np.array([[9, 1, 10], [5, 2, 20], [1, 3, 30], [7, 4, 40], [3, 5, 50]], np.float32),
-        offsets=np.array([0, 3, 3, 5]), labels=np.array([0, 1, 0]),
-        feature_names=("pt", "etarel", "phirel"), feature_units=("GeV", "1", "rad"), class_names=("a", "b"),
+        offsets=np.array([0, 3, 3, 5]),
+        labels=np.array([0, 1, 0]),
+        feature_names=("pt", "etarel", "phirel"),
+        feature_units=("GeV", "1", "rad"),
+        class_names=("a", "b"),
     )
 
 
@@ -58,7 +61,9 @@ def test_features_come_in_the_order_asked_for(jets: Jets) -> None:
 
 
 def test_an_unknown_feature_is_named(jets: Jets) -> None:
-    with pytest.raises(SchemaError, match=r"feature 'charge': not among the stored features \(pt, etarel, phirel\)"):
+    with pytest.raises(
+        SchemaError, match=r"feature 'charge': not among the stored features \(pt, etarel, phirel\)"
+    ):
         padded(jets, 2, features=("pt", "charge"))
 
 

@@ -17,7 +17,9 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 def test_python_runs(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     assert "('g', 'q', 'W', 'Z', 't')" in result.stdout
 

@@ -19,13 +19,22 @@ from jetformer_data.testing import example_jets
 def assert_same(left: Jets, right: Jets) -> None:
     for name in ("constituents", "offsets", "labels", "jet_features"):
         np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
-    for name in ("feature_names", "feature_units", "class_names", "jet_feature_names", "jet_feature_units", "provenance"):
+    for name in (
+        "feature_names",
+        "feature_units",
+        "class_names",
+        "jet_feature_names",
+        "jet_feature_units",
+        "provenance",
+    ):
         assert getattr(left, name) == getattr(right, name)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     constants = Normalisation(np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0]))
-    jets = replace(example_jets(53, seed=1, empty=2), normalisation=constants, provenance={"seed": 7, "why": ["a", "b"]})
+    jets = replace(
+        example_jets(53, seed=1, empty=2), normalisation=constants, provenance={"seed": 7, "why": ["a", "b"]}
+    )
     schema.write(tmp_path / "jets.h5", jets)
     stored = schema.read(tmp_path / "jets.h5")
     assert_same(stored, jets)
@@ -42,7 +51,9 @@ def test_jet_features_and_normalisation_are_optional(tmp_path: Path) -> None:
     assert stored.normalisation is None
 
 
-@pytest.mark.parametrize(("start", "stop"), ((None, None), (3, 11), (0, 0), (50, None), (-5, None), (90, 95), (8, 3)))
+@pytest.mark.parametrize(
+    ("start", "stop"), ((None, None), (3, 11), (0, 0), (50, None), (-5, None), (90, 95), (8, 3))
+)
 def test_a_part_is_a_slice(tmp_path: Path, start: int | None, stop: int | None) -> None:
     jets = example_jets(53, seed=2, empty=1)
     schema.write(tmp_path / "jets.h5", jets)
@@ -64,7 +75,10 @@ def test_layout_is_that_of_the_interface_page(tmp_path: Path) -> None:
     schema.write(tmp_path / "jets.h5", example_jets(5, seed=3))
     with h5py.File(tmp_path / "jets.h5") as file:
         assert {name: str(file[name].dtype) for name in file} == {
-            "constituents": "float32", "offsets": "int64", "labels": "int64", "jet_features": "float32",
+            "constituents": "float32",
+            "offsets": "int64",
+            "labels": "int64",
+            "jet_features": "float32",
         }
         assert file.attrs["schema"] == "jetformer-jets"
         assert file.attrs["schema_version"] == "1.0"
@@ -157,7 +171,10 @@ CORRUPTIONS = {
     "no class names": (lambda f: f.attrs.__delitem__("class_names"), "'class_names' is missing"),
     "no labels": (lambda f: f.__delitem__("labels"), "dataset 'labels' is missing"),
     "no constituents": (lambda f: f.__delitem__("constituents"), "dataset 'constituents' is missing"),
-    "wide constituents": (_replaced("constituents", np.float64), "'constituents' has dtype float64, expected float32"),
+    "wide constituents": (
+        _replaced("constituents", np.float64),
+        "'constituents' has dtype float64, expected float32",
+    ),
     "short labels dtype": (_replaced("labels", np.int32), "'labels' has dtype int32, expected int64"),
     "one label less": (_replaced("labels", lambda a: a[:-1]), r"'offsets' has shape \[54\], expected \[53\]"),
     "one column less": (_replaced("constituents", lambda a: a[:, :2]), "'constituents' has shape"),
@@ -165,11 +182,17 @@ CORRUPTIONS = {
     "first offset": (_values("offsets", 0, 1), "'offsets' starts at 1"),
     "falling offsets": (_values("offsets", 20, 1), "'offsets' falls from .* at jet 19"),
     "NaN": (_values("constituents", (0, 1), np.nan), "'constituents' holds nan in feature 'etarel' of jet 0"),
-    "infinite jet": (_values("jet_features", (3, 0), np.inf), "'jet_features' holds inf in feature 'jet_pt' of jet 3"),
+    "infinite jet": (
+        _values("jet_features", (3, 0), np.inf),
+        "'jet_features' holds inf in feature 'jet_pt' of jet 3",
+    ),
     "label too large": (_values("labels", 8, 5), "label 5 of jet 8 is outside the 5 classes"),
     "negative label": (_values("labels", 9, -1), "label -1 of jet 9 is outside"),
     "unsorted": (_values("constituents", (1, 0), 1e4), "constituents of jet 0 are not sorted"),
-    "repeated name": (_attribute("class_names", ["g", "g", "W", "Z", "t"]), "'class_names' holds a name twice"),
+    "repeated name": (
+        _attribute("class_names", ["g", "g", "W", "Z", "t"]),
+        "'class_names' holds a name twice",
+    ),
     "bad JSON": (_attribute("provenance", "{"), "'provenance' is not JSON"),
     "half a normalisation": (_attribute("normalisation_mean", np.zeros(3)), "must be present together"),
 }

@@ -17,7 +17,7 @@ from jetformer_data.errors import DataError
 from jetformer_data.workers import Lock, run_workers
 
 # Jobs are run by fresh interpreters, which import them from a module of its own.
-JOBS = '''
+JOBS = """
 import os, signal, time
 from jetformer_data.errors import DataError
 
@@ -39,7 +39,7 @@ def die(path, report):
 def last_forever(path, report):
     open(path, "w").write(str(os.getpid()))
     time.sleep(600)
-'''
+"""
 
 
 @pytest.fixture
@@ -55,7 +55,9 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Call
 
 
 @pytest.mark.parametrize("count", (1, 2))
-def test_every_job_is_done_once(tmp_path: Path, job: Callable, count: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_every_job_is_done_once(
+    tmp_path: Path, job: Callable, count: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     paths = [str(tmp_path / f"{i}.txt") for i in range(3)]
     totals: list[int] = []
     seconds = run_workers(job("write"), paths, count, tmp_path, totals.append)
@@ -71,9 +73,12 @@ def test_no_jobs_need_no_workers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), (("refuse", "no jets for here"), ("stumble", "ValueError: odd"), ("die", "ended by SIGKILL"))
+    ("name", "message"),
+    (("refuse", "no jets for here"), ("stumble", "ValueError: odd"), ("die", "ended by SIGKILL")),
 )
-def test_a_failing_worker_ends_the_run_with_its_message(tmp_path: Path, job: Callable, name: str, message: str) -> None:
+def test_a_failing_worker_ends_the_run_with_its_message(
+    tmp_path: Path, job: Callable, name: str, message: str
+) -> None:
     with pytest.raises(DataError, match=f"a worker process failed: .*{message}"):
         run_workers(job(name), ["here"], 1, tmp_path, lambda done: None)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from jetformer_data import schema
 from jetformer_data.padding import padded
 from jetformer_data.splitting import split_mask
+from jetformer_data.statistics import normalise
 
 from .errors import FpgaError
 from .fixed_point import Codes, quantise_real
@@ -19,17 +20,24 @@ from .state import State
 
 @dataclass(frozen=True)
 class Vectors:
-    """Codes of the inputs `[rows, P, F]`, mask `[rows, P]` (True = real), and a name for each row."""
+    """Inputs `[rows, P, F]` float32 (normalised), their codes, mask `[rows, P]` (True = real), and a name for each row."""
 
+    values: NDArray[np.float32]
     x: Codes
     mask: NDArray[np.bool_]
     names: tuple[str, ...]
+
+    @classmethod
+    def of_codes(cls, state: State, x: Codes, mask: NDArray[np.bool_], names: tuple[str, ...]) -> Vectors:
+        """Inputs that lie on the grid: quantising them gives the codes back."""
+        return cls(state.activations["input"].value(x).astype(np.float32), x, mask, names)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __add__(self, other: Vectors) -> Vectors:
         return Vectors(
+            np.concatenate([self.values, other.values]),
             np.concatenate([self.x, other.x]),
             np.concatenate([self.mask, other.mask]),
             self.names + other.names,
@@ -50,10 +58,10 @@ def of_file(
     features, mask = padded(
         found, state.architecture.constituents, state.inputs.features, state.inputs.min_pt_gev
     )
-    real = (features.astype(np.float64) - state.inputs.mean) / state.inputs.std
-    codes = quantise_real(real, state.activations["input"])
+    values = normalise(features, mask, schema.Normalisation(state.inputs.mean, state.inputs.std))
+    codes = quantise_real(values.astype(np.float64), state.activations["input"])
     names = tuple(f"jet {position}" for position in chosen)
-    return Vectors(np.where(mask[..., None], codes, 0), mask, names), chosen.astype(np.int64)
+    return Vectors(values, codes, mask, names), chosen.astype(np.int64)
 
 
 def corners(state: State) -> Vectors:
@@ -80,4 +88,4 @@ def corners(state: State) -> Vectors:
     ]
     mask = np.stack([row[2] for row in rows])
     x = np.where(mask[..., None], np.stack([row[1] for row in rows]), 0)
-    return Vectors(x, mask, tuple(f"corner vector '{row[0]}'" for row in rows))
+    return Vectors.of_codes(state, x, mask, tuple(f"corner vector '{row[0]}'" for row in rows))

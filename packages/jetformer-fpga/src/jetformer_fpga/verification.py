@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from . import project, reference, simulation, tools, tracer, vectors
 from .errors import FpgaError
@@ -86,8 +88,10 @@ def verify(
     logits: str | Path | None = None,
     task: Task = project._silent,
 ) -> Verification:
-    """Compare the four legs on jets of a file and on corner vectors; writes `verification.json` into the project.
+    """Compare the four legs on jets of a file and on corner vectors.
 
+    Writes `verification.json` into the project, and `answers.safetensors`: the simulated circuit's `logits` float64
+    `[jets, C]` with their `jet_index`, so that the firmware itself can be scored.
     `logits` is a safetensors file with the answers of the quantised PyTorch network: `logits` float64 `[jets, C]` and
     `jet_index` int64 `[jets]`, positions in `data`. Without it the installed jetformer-model is asked; where neither is to
     be had, three legs are compared and the result says so. Raises FpgaError.
@@ -114,11 +118,20 @@ def verify(
         answers, timing = simulate(loaded, executable, asked, expected)
     legs.append(compare("Verilog", answers, expected, asked.names, loaded.state))
     result = _summary(loaded, len(of_jets), len(corners), legs, pytorch, timing)
-    place = loaded.folder / "verification.json"
-    temporary = place.with_suffix(".partial")
-    temporary.write_text(json.dumps(result.as_json(), indent=1))
-    os.replace(temporary, place)
+    _store(loaded, result, answers[len(corners) :], positions)
     return result
+
+
+def _store(loaded: Project, result: Verification, answers: Codes, positions: NDArray[np.int64]) -> None:
+    """The circuit's answers to the jets as `answers.safetensors`, then the verdict as `verification.json`."""
+    logits = loaded.state.activations["logits"].value(answers)
+    place, verdict = loaded.folder / "answers.safetensors", loaded.folder / "verification.json"
+    save_file(
+        {"logits": np.ascontiguousarray(logits), "jet_index": positions}, str(place.with_suffix(".partial"))
+    )
+    os.replace(place.with_suffix(".partial"), place)
+    verdict.with_suffix(".partial").write_text(json.dumps(result.as_json(), indent=1))
+    os.replace(verdict.with_suffix(".partial"), verdict)
 
 
 def compare(
@@ -189,9 +202,6 @@ def _pytorch(
 
 
 def _stored_logits(path: Path, classes: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     if not path.is_file():
         raise FpgaError(f"{path}: no such file.")
     try:
@@ -210,14 +220,11 @@ def _stored_logits(path: Path, classes: int) -> tuple[NDArray[Any], NDArray[Any]
 
 def _ask_model(loaded: Project, asked: vectors.Vectors) -> NDArray[Any]:
     """jetformer-model in a process of its own: this package never imports torch."""
-    from safetensors.numpy import load_file, save_file
-
-    # Numbers that lie on the input grid already: quantising twice is quantising once.
-    values = loaded.state.activations["input"].value(asked.x).astype(np.float32)
     with tempfile.TemporaryDirectory() as name:
         inputs, out = Path(name) / "inputs.safetensors", Path(name) / "logits.safetensors"
         save_file(
-            {"inputs": np.ascontiguousarray(values), "mask": np.ascontiguousarray(asked.mask)}, str(inputs)
+            {"inputs": np.ascontiguousarray(asked.values), "mask": np.ascontiguousarray(asked.mask)},
+            str(inputs),
         )
         command = [
             sys.executable,

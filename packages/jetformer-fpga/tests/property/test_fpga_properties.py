@@ -66,7 +66,7 @@ def random_vectors(loaded: state.State, seed: int, rows: int = 60) -> vectors.Ve
     fmt = loaded.activations["input"].spread(shape)
     mask = rng.integers(0, 4, size=shape[:2]) > 0
     x = np.where(mask[..., None], rng.integers(fmt.low, fmt.high + 1), 0)
-    return vectors.Vectors(x, mask, tuple(map(str, range(rows)))) + vectors.corners(loaded)
+    return vectors.Vectors.of_codes(loaded, x, mask, tuple(map(str, range(rows)))) + vectors.corners(loaded)
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,10 +1,12 @@
-"""JetFormer: a small masked Transformer for jet tagging, its training, its state files and its exact FLOP count."""
+"""JetFormer: a small masked Transformer for jet tagging, its training, its state files and its exact FLOP count.
+
+The FLOP counter stays in `jetformer_model.flops`, the name of its interface.
+"""
 
 from jetformer_model.config import PRESETS, Architecture, preset
 from jetformer_model.dataset import Dataset, TaggingData, open_split, tagging_data
 from jetformer_model.errors import ModelError, StateError
 from jetformer_model.fixed_point import FixedPointJetFormer
-from jetformer_model.flops import flops, parameters
 from jetformer_model.network import JetFormer
 from jetformer_model.state import Inputs, State, load, save
 from jetformer_model.training import Recipe, TrainingResult, fit, predict, train
@@ -23,10 +25,8 @@ __all__ = [
     "TaggingData",
     "TrainingResult",
     "fit",
-    "flops",
     "load",
     "open_split",
-    "parameters",
     "predict",
     "preset",
     "save",
