@@ -16,8 +16,6 @@ from jetformer_data.distributions import Distributions
 from jetformer_model.metrics import SIGNAL_EFFICIENCY
 from results import Results
 
-mpl.use("Agg")
-
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00")
 NAMES = {"float": "float", "pruned": "pruned", "fixed_point": "fixed point", "firmware": "firmware"}
@@ -30,6 +28,8 @@ STYLE = {
     "legend.frameon": False,
     "svg.fonttype": "path",
 }
+mpl.use("Agg")
+mpl.rcParams.update(STYLE)
 
 
 def jet_distributions(seen: Distributions) -> str:
@@ -139,7 +139,6 @@ def _figure(rows: int, columns: int, height: float) -> tuple[Figure, NDArray[np.
 
 def _svg(figure: Figure) -> str:
     page = io.StringIO()
-    with plt.rc_context(STYLE):
-        figure.savefig(page, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(page, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     return page.getvalue()[page.getvalue().index("<svg") :]

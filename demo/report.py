@@ -144,7 +144,7 @@ def _timing(results: Results) -> str:
             f"{found['latency_cycles']} cycles at an assumed {found['assumed_clock_mhz']:g} MHz; not placed and routed",
         ),
     ]
-    return _table(("", "value", "source"), rows)
+    return _table(("", "value", "source"), rows, words=(0, 2))
 
 
 def _resources(results: Results) -> str:
@@ -153,7 +153,7 @@ def _resources(results: Results) -> str:
         (
             name.upper(),
             f"{resources[name]:,}",
-            f"{resources['share'][name]:.2%}",
+            f"{100 * resources['share'][name]:.2f} %",
             _bar(resources["share"][name]),
         )
         for name in RESOURCE_NAMES
@@ -173,15 +173,16 @@ def _proof(results: Results) -> str:
 def _verification(results: Results) -> str:
     found = results.verification
     what = {
-        "PyTorch": "the quantised network that was trained, by jetformer-model",
+        "PyTorch": "the quantised network that was trained",
         "interpreter": "the tracer's program of adders, multipliers and tables",
-        "Verilog": f"the circuit in {found['versions']['verilator']}, clock cycle by clock cycle",
+        "Verilog": f"the circuit in {found['versions']['verilator']}",
     }
     rows = [
         (leg["name"], what[leg["name"]], f"{leg['compared']:,}", f"{leg['mismatches']}")
         for leg in found["legs"]
     ]
-    return _table(("against the numpy int64 reference", "", "jets and corner vectors", "mismatches"), rows)
+    head = ("against the numpy int64 reference", "computed by", "jets and corner vectors", "mismatches")
+    return _table(head, rows, words=(0, 1))
 
 
 def _commands(results: Results) -> Iterable[Sequence[str]]:
@@ -194,17 +195,27 @@ def _bar(share: float) -> str:
 
 
 def _table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], code: int | None = None, raw: int | None = None
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    words: Sequence[int] = (0,),
+    code: int | None = None,
+    raw: int | None = None,
 ) -> str:
-    """An HTML table; column `code` holds commands, column `raw` holds HTML of ours."""
+    """An HTML table; columns `words` hold words, `code` commands, `raw` HTML of ours, and all others numbers."""
 
-    def cell(place: int, text: str) -> str:
-        if place == raw:
-            return f"<td>{text}</td>"
-        if place == code:
-            return f'<td class="command"><code>{html.escape(text)}</code></td>'
-        return f"<td>{html.escape(text)}</td>"
+    def line(tag: str, texts: Sequence[str]) -> str:
+        cells = (cell(tag, place, text) for place, text in enumerate(texts))
+        return f"<tr>{''.join(cells)}</tr>"
 
-    top = "".join(f"<th>{html.escape(title)}</th>" for title in head)
-    body = "".join(f"<tr>{''.join(cell(place, text) for place, text in enumerate(row))}</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    def cell(tag: str, place: int, text: str) -> str:
+        content = text if place == raw else html.escape(text)
+        if place == code and tag == "td":
+            content = f"<code>{content}</code>"
+        return (
+            f'<{tag} class="words">{content}</{tag}>'
+            if place in (*words, code)
+            else f"<{tag}>{content}</{tag}>"
+        )
+
+    body = "".join(line("td", row) for row in rows)
+    return f"<table><thead>{line('th', head)}</thead><tbody>{body}</tbody></table>"
