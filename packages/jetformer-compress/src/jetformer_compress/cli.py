@@ -21,7 +21,7 @@ from jetformer_model.cli import write_history
 from jetformer_model.dataset import tagging_data_for
 from jetformer_model.errors import ModelError
 from jetformer_model.flops import flops
-from jetformer_model.state import load, save
+from jetformer_model.state import load, require_folder, save
 from jetformer_model.training import TrainingResult
 
 app = typer.Typer(
@@ -63,6 +63,7 @@ def prune(
 
     jetformer-compress prune tiny.safetensors jets.h5 --ratio 0.5 --out pruned.safetensors
     """
+    require_folder(out)
     loaded = load(state)
     before, after = loaded.architecture, pruning.plan(loaded.architecture, ratio)
     console.print(f"plan: q, k, v {before.attention_dims} -> {after.attention_dims}, hidden {before.feedforward_dims} -> "
@@ -91,6 +92,7 @@ def quantize(
 
     jetformer-compress quantize pruned.safetensors jets.h5 --out fixed.safetensors
     """
+    require_folder(out)
     loaded = load(state)
     widths = Widths(weights=weight_bits, activations=activation_bits)
     recipe = dataclasses.replace(quantisation.RECIPE, epochs=epochs, seed=seed)

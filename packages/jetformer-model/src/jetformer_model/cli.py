@@ -28,7 +28,7 @@ from jetformer_model.errors import ModelError
 from jetformer_model.flops import flops as count_flops
 from jetformer_model.flops import parameters
 from jetformer_model.metrics import summarise
-from jetformer_model.state import load, save
+from jetformer_model.state import load, require_folder, save
 
 app = typer.Typer(
     help="Train, evaluate and count JetFormers.  Start with: jetformer-model train jets.h5 --out tiny.safetensors",
@@ -80,6 +80,7 @@ def train(
     jetformer-model train jets.h5 --preset tiny --out tiny.safetensors
     """
     names = tuple(name.strip() for name in features.split(","))
+    require_folder(out)
     recipe = training.Recipe(epochs, batch_size, learning_rate, patience=patience, seed=seed)
     shape = preset(
         preset_name,
@@ -120,6 +121,8 @@ def evaluate(
 
     jetformer-model evaluate tiny.safetensors jets.h5
     """
+    if logits is not None:
+        require_folder(logits)
     loaded = load(state)
     jets = open_split(data, split, loaded.inputs, loaded.architecture.constituents, loaded.class_names)
     scores = training.predict(loaded.network, jets)
@@ -143,6 +146,7 @@ def predict(
 
     jetformer-model predict fixed.safetensors inputs.safetensors --out logits.safetensors
     """
+    require_folder(out)
     network = load(state).network
     try:
         tensors = load_file(inputs)

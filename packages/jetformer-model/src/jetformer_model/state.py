@@ -72,15 +72,22 @@ def save(path: str | os.PathLike[str], state: State) -> None:
         "metrics": state.metrics,
         "provenance": state.provenance,
     }
+    require_folder(path)
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         save_file(_tensors(state.network), temporary, {_HEADER_KEY: json.dumps(header)})
         os.replace(temporary, target)
-    except OSError as error:
-        raise StateError(f"{target}: cannot be written ({error.strerror or error})") from error
+    except (OSError, SafetensorError) as error:
+        raise StateError(f"{target}: cannot be written ({error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_folder(path: str | os.PathLike[str]) -> None:
+    """Raise StateError if there is no folder for `path`: to be asked before long work, not after it."""
+    if not Path(path).absolute().parent.is_dir():
+        raise StateError(f"{path}: there is no folder {Path(path).parent} to write it into")
 
 
 def load(path: str | os.PathLike[str]) -> State:

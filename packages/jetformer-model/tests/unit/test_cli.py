@@ -54,6 +54,13 @@ def test_flops_of_a_preset() -> None:
     }
 
 
+def test_a_missing_folder_is_said_before_the_work(jets_file: Path, tmp_path: Path) -> None:
+    result = run("train", jets_file, "--out", tmp_path / "absent" / "tiny.safetensors", "--epochs", 10_000)
+    assert result.returncode == 1
+    assert "there is no folder" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     (
