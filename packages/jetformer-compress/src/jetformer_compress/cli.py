@@ -66,13 +66,16 @@ def prune(
     require_folder(out)
     loaded = load(state)
     before, after = loaded.architecture, pruning.plan(loaded.architecture, ratio)
-    console.print(f"plan: q, k, v {before.attention_dims} -> {after.attention_dims}, hidden {before.feedforward_dims} -> "
-                  f"{after.feedforward_dims}, FLOPs {flops(before):,} -> {flops(after):,}", highlight=False)  # fmt: skip
-    recipe = dataclasses.replace(pruning.RECIPE, epochs=epochs, seed=seed)
-    result = pruning.prune(loaded, tagging_data_for(loaded, data), ratio, steps, recipe, progress=True)
-    _finish(
-        out, state, result, {"ratio": ratio, "steps": steps, "recipe": dataclasses.asdict(recipe)}, as_json
+    plan = (
+        f"plan: q, k, v {before.attention_dims} -> {after.attention_dims}, hidden {before.feedforward_dims} -> "
+        f"{after.feedforward_dims}, FLOPs {flops(before):,} -> {flops(after):,}"
     )
+    print(plan, file=sys.stderr)
+    recipe = dataclasses.replace(pruning.RECIPE, epochs=epochs, seed=seed)
+    jets = tagging_data_for(loaded, data)
+    result = pruning.prune(loaded, jets, ratio, steps, recipe, checkpoint=_checkpoint(out), progress=True)
+    settings = {"ratio": ratio, "steps": steps, "recipe": dataclasses.asdict(recipe)}
+    _finish(out, state, result, settings, as_json)
 
 
 @app.command()
@@ -96,13 +99,15 @@ def quantize(
     loaded = load(state)
     widths = Widths(weights=weight_bits, activations=activation_bits)
     recipe = dataclasses.replace(quantisation.RECIPE, epochs=epochs, seed=seed)
-    checkpoint = out.with_name(f"{out.name}.partial")
     result = quantisation.quantize(
-        loaded, tagging_data_for(loaded, data), widths, recipe, checkpoint=checkpoint, progress=True
+        loaded, tagging_data_for(loaded, data), widths, recipe, checkpoint=_checkpoint(out), progress=True
     )
     settings = {"widths": dataclasses.asdict(widths), "recipe": dataclasses.asdict(recipe)}
     _finish(out, state, result, settings, as_json)
-    checkpoint.unlink(missing_ok=True)
+
+
+def _checkpoint(out: Path) -> Path:
+    return out.with_name(f"{out.name}.partial")
 
 
 def _finish(out: Path, source: Path, result: TrainingResult, settings: dict[str, Any], as_json: bool) -> None:
@@ -110,6 +115,8 @@ def _finish(out: Path, source: Path, result: TrainingResult, settings: dict[str,
     provenance = result.state.provenance | {sys.argv[1]: step}
     save(out, dataclasses.replace(result.state, provenance=provenance))
     write_history(out.with_suffix(".csv"), result.history)
+    for checkpoint in out.parent.glob(f"{_checkpoint(out).name}*"):
+        checkpoint.unlink()
     summary = {
         "state": str(out),
         "flops": flops(result.state.architecture),

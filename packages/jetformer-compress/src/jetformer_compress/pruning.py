@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 import torch_pruning
@@ -56,12 +57,15 @@ def prune(
     steps: int = 5,
     recipe: Recipe = RECIPE,
     *,
+    checkpoint: Path | None = None,
     progress: bool = False,
 ) -> TrainingResult:
     """Prune a float state in `steps` steps with fine-tuning after each; the given state is left as it is.
 
     The history holds the epochs of all steps, the best epoch is one of the last step. Only training and validation jets are
     used.
+    checkpoint: name of files, one a step (its number is added), that are written after each epoch and taken up if they are
+    there; the caller removes them in the end.
     """
     if steps < 1:
         raise CompressError(f"pruning steps: expected at least 1, got {steps}")
@@ -76,7 +80,11 @@ def prune(
         pruner.step()
         _keep_scores(network, widths_before)
         title = f"pruning step {step}/{steps}"
-        epochs, best = fit(network, data.train, data.validation, recipe, progress=progress, title=title)
+        # a step that is run again finds its finished epochs here, since all that leads to it is deterministic
+        kept = checkpoint and checkpoint.with_name(f"{checkpoint.name}{step}")
+        epochs, best = fit(
+            network, data.train, data.validation, recipe, checkpoint=kept, progress=progress, title=title
+        )
         history += [dataclasses.replace(epoch, epoch=len(history) + epoch.epoch) for epoch in epochs]
     pruned = JetFormer(target)
     pruned.load_state_dict(network.state_dict())

@@ -1,10 +1,13 @@
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from jetformer_compress.errors import CompressError
 from jetformer_compress.pruning import _keep_scores, plan, prune
+from jetformer_model import training
 from jetformer_model.config import Architecture, preset
 from jetformer_model.dataset import TaggingData
 from jetformer_model.flops import flops
@@ -45,6 +48,31 @@ def test_pruning_in_five_steps_keeps_what_was_learned(trained: State, data: Tagg
     assert result.validation_accuracy > before - 0.1
     assert [epoch.epoch for epoch in result.history] == list(range(1, 11))
     assert all(torch.equal(weights[name], tensor) for name, tensor in trained.network.state_dict().items())
+
+
+def test_killed_in_the_second_step_it_goes_on_with_the_same_bits(
+    trained: State, data: TaggingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = dataclasses.replace(data, train=data.train.head(256))
+    recipe = Recipe(epochs=2, batch_size=64)
+    undisturbed = prune(trained, few, steps=2, recipe=recipe)
+    calls, one_epoch = 0, training._one_epoch
+
+    def counted(*arguments: Any) -> float:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return one_epoch(*arguments)
+
+    monkeypatch.setattr(training, "_one_epoch", counted)
+    with pytest.raises(KeyboardInterrupt):
+        prune(trained, few, steps=2, recipe=recipe, checkpoint=tmp_path / "kept")
+    resumed = prune(trained, few, steps=2, recipe=recipe, checkpoint=tmp_path / "kept")
+    assert calls == 5  # of the four epochs only the last was trained again
+    assert resumed.history == undisturbed.history
+    expected, found = undisturbed.state.network.state_dict(), resumed.state.network.state_dict()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 def test_unimportant_dimensions_go_first(data: TaggingData) -> None:
