@@ -70,7 +70,8 @@ def prune(
         f"plan: q, k, v {before.attention_dims} -> {after.attention_dims}, hidden {before.feedforward_dims} -> "
         f"{after.feedforward_dims}, FLOPs {flops(before):,} -> {flops(after):,}"
     )
-    print(plan, file=sys.stderr)
+    if not as_json:
+        print(plan)
     recipe = dataclasses.replace(pruning.RECIPE, epochs=epochs, seed=seed)
     jets = tagging_data_for(loaded, data)
     result = pruning.prune(loaded, jets, ratio, steps, recipe, checkpoint=_checkpoint(out), progress=True)

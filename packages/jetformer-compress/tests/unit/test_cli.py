@@ -17,7 +17,7 @@ def test_prune_then_quantize(trained_file: Path, jets_file: Path, tmp_path: Path
     pruned, fixed = tmp_path / "pruned.safetensors", tmp_path / "fixed.safetensors"
     result = run("prune", trained_file, jets_file, "--out", pruned, "--steps", 2, "--epochs", 1)
     assert result.returncode == 0, result.stderr
-    assert "26,168 -> 13,784" in result.stderr
+    assert "26,168 -> 13,784" in result.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pruned.csv", "pruned.safetensors"]
     result = run("quantize", pruned, jets_file, "--out", fixed, "--epochs", 1, "--json")
     assert result.returncode == 0, result.stderr
