@@ -88,9 +88,8 @@ def prune(
         history += [dataclasses.replace(epoch, epoch=len(history) + epoch.epoch) for epoch in epochs]
     pruned = JetFormer(target)
     pruned.load_state_dict(network.state_dict())
-    metrics = {"validation_loss": best.validation_loss, "validation_accuracy": best.validation_accuracy}
     return TrainingResult(
-        dataclasses.replace(state, network=pruned.eval(), metrics=metrics), tuple(history), best
+        dataclasses.replace(state, network=pruned.eval(), metrics=best.metrics), tuple(history), best
     )
 
 

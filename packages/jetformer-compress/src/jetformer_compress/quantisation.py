@@ -38,8 +38,7 @@ def quantize(
     history, best = fit(
         network, data.train, data.validation, recipe, progress=progress, title="quantised training"
     )
-    metrics = {"validation_loss": best.validation_loss, "validation_accuracy": best.validation_accuracy}
-    return TrainingResult(dataclasses.replace(state, network=network, metrics=metrics), history, best)
+    return TrainingResult(dataclasses.replace(state, network=network, metrics=best.metrics), history, best)
 
 
 def post_training(state: State, training: Dataset, widths: Widths) -> FixedPointJetFormer:

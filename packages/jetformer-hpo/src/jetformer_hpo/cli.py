@@ -26,11 +26,12 @@ from jetformer_data.errors import DataError
 from jetformer_data.padding import FEATURES
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.front import Candidate, most_accurate, pareto
-from jetformer_hpo.search import fingerprint, objective
+from jetformer_hpo.search import objective
 from jetformer_hpo.search import search as run_search
 from jetformer_hpo.space import points
 from jetformer_hpo.study import agree_on, candidates, failures, opened
 from jetformer_model.config import Architecture
+from jetformer_model.dataset import file_sha256
 from jetformer_model.errors import ModelError
 from jetformer_model.training import Recipe
 
@@ -91,7 +92,7 @@ def search(
         activation=activation,  # type: ignore[arg-type]
     )
     settings = {
-        "data_sha256": fingerprint(data),
+        "data_sha256": file_sha256(data),
         "recipe": dataclasses.asdict(evaluate.recipe),
         "architecture": _fixed_part(evaluate.architecture(points()[0])),
         "features": list(names),

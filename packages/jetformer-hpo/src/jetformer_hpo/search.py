@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -104,9 +103,3 @@ def objective(
     """The objective over the training and validation splits of an array-schema file."""
     data = tagging_data(path, constituents=constituents, features=features, min_pt_gev=MIN_PT_GEV)
     return Objective(data, recipe, norm=norm, activation=activation)
-
-
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, so that a resumed search is known to use the same jets."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import json
 import sys
 from importlib.metadata import version
@@ -23,7 +22,7 @@ from jetformer_data.errors import DataError
 from jetformer_data.padding import FEATURES
 from jetformer_model import training
 from jetformer_model.config import PRESETS, preset
-from jetformer_model.dataset import MIN_PT_GEV, Dataset, open_split, tagging_data
+from jetformer_model.dataset import MIN_PT_GEV, Dataset, file_sha256, open_split, tagging_data
 from jetformer_model.errors import ModelError
 from jetformer_model.flops import flops as count_flops
 from jetformer_model.flops import parameters
@@ -98,7 +97,7 @@ def train(
         "command": "jetformer-model train",
         "recipe": dataclasses.asdict(recipe),
         "jets": {"training": len(jets.train), "validation": len(jets.validation)},
-        "data_sha256": hashlib.sha256(data.read_bytes()).hexdigest(),
+        "data_sha256": file_sha256(data),
         "versions": {"jetformer-model": version("jetformer-model"), "torch": torch.__version__},
     }
     save(out, dataclasses.replace(result.state, provenance=provenance))

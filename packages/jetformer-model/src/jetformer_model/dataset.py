@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,12 @@ def open_split(
         index = np.flatnonzero(split_mask(len(reader), split))
     x = normalise(jets.x, jets.mask, Normalisation(np.array(inputs.mean), np.array(inputs.std)))
     return Dataset(*(torch.from_numpy(array) for array in (x, jets.mask, jets.labels, index)))
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, read in pieces: which jets a result was made from."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _training_splits(

@@ -63,6 +63,11 @@ class Epoch:
     validation_loss: float
     validation_accuracy: float
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What a state file says of the weights of this epoch."""
+        return {"validation_loss": self.validation_loss, "validation_accuracy": self.validation_accuracy}
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -94,8 +99,7 @@ def train(
     history, best = fit(
         network, data.train, data.validation, recipe, checkpoint=checkpoint, progress=progress
     )
-    metrics = {"validation_loss": best.validation_loss, "validation_accuracy": best.validation_accuracy}
-    return TrainingResult(State(network, data.inputs, data.class_names, metrics), history, best)
+    return TrainingResult(State(network, data.inputs, data.class_names, best.metrics), history, best)
 
 
 def fit(
