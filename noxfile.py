@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import platform
 import re
 import shutil
 import tomllib
@@ -41,7 +40,11 @@ class Package:
 GPL = ("pythia8mc", "fastjet")
 
 PACKAGES = {
-    "data": Package("makes, reads, checks, normalises jets", ("generate", "plot"), forbidden=("torch", *GPL)),
+    "data": Package(
+        "makes, reads, converts, streams jets",
+        ("generate", "plot", "root", "parquet", "dask"),
+        forbidden=("torch", *GPL),
+    ),
     "model": Package("JetFormer: training, evaluation, states, FLOPs", forbidden=GPL),
     "hpo": Package("multi-objective search: accuracy up, FLOPs down", forbidden=GPL),
     "compress": Package("pruning and fixed-point training", forbidden=GPL),
@@ -241,16 +244,23 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
-def bench(session: nox.Session) -> None:
-    """Benchmarks of the packages, with hardware and versions; `-- NAME ...` takes those whose path holds a NAME."""
+def realdata(session: nox.Session) -> None:
+    """Tests on real jets, which lie in the folder that JETFORMER_REAL_DATA names and never in this repository."""
+    if not os.environ.get("JETFORMER_REAL_DATA"):
+        session.error("set JETFORMER_REAL_DATA to the folder of real jets")
     install_all(session)
-    print(f"{platform.platform()}, Python {platform.python_version()}")
-    for name, version in sorted(installed(session).items()):
-        if name.startswith("jetformer") or name in ("numpy", "torch"):
-            print(f"{name} {version}")
-    for script in sorted(ROOT.glob("packages/*/benchmarks/*.py")):
-        if not session.posargs or any(word in str(script.relative_to(ROOT)) for word in session.posargs):
-            session.run("python", str(script))
+    pytest(session, "realdata", *(str(path) for path in sorted(ROOT.glob("packages/*/tests/real"))))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Benchmarks of a package into build/bench/NAME.json, with machine and versions: -- NAME [PART ...], or all of all."""
+    install_all(session)
+    name, *parts = session.posargs or ["every"]
+    if name != "every" and name not in PACKAGES:
+        session.error(f"no package {name}: expected one of {', '.join(PACKAGES)}")
+    for one in PACKAGES if name == "every" else [name]:
+        session.run("python", "ci/bench.py", one, *parts)
 
 
 # Before a release
