@@ -16,17 +16,21 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from importlib.metadata import distributions
+from importlib.metadata import distributions, requires
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 REAL = "JETFORMER_REAL_DATA"
 
 
-def conditions() -> dict[str, Any]:
-    """Machine and versions: what a figure means nothing without."""
-    versions = {d.metadata["Name"].lower(): d.version for d in distributions()}
+def conditions(name: str) -> dict[str, Any]:
+    """Machine and versions of what the package declares: what a figure means nothing without."""
+    declared = {Requirement(line).name.lower() for line in requires(f"jetformer-{name}") or ()}
+    versions = {d.name.lower(): d.version for d in distributions()}
+    versions = {key: version for key, version in versions.items() if key in declared | {f"jetformer-{name}"}}
     return {
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {platform.platform()}",
@@ -64,7 +68,7 @@ def run(name: str, parts: list[Path]) -> int:
         seconds = round(time.monotonic() - begin, 1)
         outcome = next((key for key in ("failed", "skipped") if key in measured), None)
         failures += outcome == "failed"
-        made = {"figures": sorted(measured), "seconds": seconds} | conditions()
+        made = {"figures": sorted(measured), "seconds": seconds} | conditions(name)
         if outcome:
             made = {outcome: measured[outcome]}
             print(f"  {outcome}: {measured[outcome]}", flush=True)
