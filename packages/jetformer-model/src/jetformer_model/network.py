@@ -21,6 +21,9 @@ from torch.nn import functional
 
 from jetformer_model.config import Activation, Architecture, Norm
 from jetformer_model.norm import make_norm
+from jetformer_model.tokens import Packed, Padded, pad
+
+Layout = Padded | Packed
 
 
 def activate(kind: Activation, x: Tensor) -> Tensor:
@@ -43,15 +46,11 @@ class Attention(nn.Module):
         self.v = nn.Linear(embed_dim, attention_dim, bias=False)
         self.output = nn.Linear(attention_dim, embed_dim)
 
-    def forward(self, x: Tensor, mask: Tensor, queries: int) -> Tensor:
-        """x [jets, tokens, d], mask [jets, tokens] -> [jets, queries, d] for the first `queries` tokens."""
-        h = self.norm(x, mask)
-        q, k, v = self._split(self.q(h[:, :queries])), self._split(self.k(h)), self._split(self.v(h))
-        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
-        return self.output(attended.transpose(1, 2).flatten(2))
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    def forward(self, x: Tensor, layout: Layout, class_only: bool) -> Tensor:
+        """x [..., d] of all tokens -> [..., d] of all of them, or of the class tokens alone."""
+        h = self.norm(x, layout.mask)
+        q = self.q(layout.class_tokens(h) if class_only else h)
+        return self.output(layout.attend(q, self.k(h), self.v(h), self.heads))
 
 
 class FeedForward(nn.Module):
@@ -65,8 +64,8 @@ class FeedForward(nn.Module):
         self.expand_norm = make_norm(norm, hidden_dim)
         self.contract = nn.Linear(hidden_dim, embed_dim, bias=False)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x [jets, tokens, d], mask [jets, tokens] -> [jets, tokens, d]."""
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """x [..., d], mask [...] (None: all real) -> [..., d]."""
         hidden = self.expand(activate(self.activation, self.norm(x, mask)))
         return self.contract(activate(self.activation, self.expand_norm(hidden, mask)))
 
@@ -80,10 +79,13 @@ class Block(nn.Module):
         self.feedforward = feedforward
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor, queries: int) -> Tensor:
-        """x [jets, tokens, d] -> the first `queries` tokens, [jets, queries, d]."""
-        x = x[:, :queries] + self.attention(x, mask, queries)
-        return self.dropout(x + self.feedforward(x, mask[:, :queries]))
+    def forward(self, x: Tensor, layout: Layout, class_only: bool) -> Tensor:
+        """x [..., d] of all tokens -> [..., d] of all of them, or of the class tokens alone."""
+        attended = self.attention(x, layout, class_only)
+        if class_only:
+            x, layout = layout.class_tokens(x), layout.only_class_tokens()
+        x = x + attended
+        return self.dropout(x + self.feedforward(x, layout.mask))
 
 
 class Head(nn.Module):
@@ -96,7 +98,7 @@ class Head(nn.Module):
 
     def forward(self, token: Tensor) -> Tensor:
         """token [jets, d] -> logits [jets, classes]."""
-        return self.linear(self.norm(token, token.new_ones(len(token), dtype=torch.bool)))
+        return self.linear(self.norm(token, None))
 
 
 class JetFormer(nn.Module):
@@ -130,9 +132,29 @@ class JetFormer(nn.Module):
         Returns [jets, classes].
         """
         tokens = torch.cat([self.class_token.expand(len(x), 1, -1), self.embedding(x)], dim=1)
-        mask = functional.pad(mask, (1, 0), value=True)
+        layout = Padded(functional.pad(mask, (1, 0), value=True))
+        return self.head(self._body(tokens, layout, every_token)[:, 0])
+
+    def forward_packed(self, x: Tensor, offsets: Tensor, longest: int) -> Tensor:
+        """Logits of a ragged batch, without work on padding: the same as of `forward` up to rounding.
+
+        x: [constituents of all jets, features], normalised; jet j has the rows offsets[j]:offsets[j + 1]
+        offsets: [jets + 1] int32; longest: constituents of a jet at most
+        Returns [jets, classes]. On CUDA in 16 bits (see torch.autocast); elsewhere the jets are padded.
+        """
+        if not x.is_cuda:
+            return self(*pad(x, offsets, longest))
+        jets = len(offsets) - 1
+        layout = Packed(offsets + torch.arange(jets + 1, dtype=torch.int32, device=x.device), longest + 1)
+        # Row i of x is token i + jet(i) + 1: the class tokens of its own jet and of those before it come first.
+        places = torch.arange(len(x), device=x.device)
+        places += torch.bucketize(places, offsets[1:], right=True) + 1
+        embedded = self.embedding(x)
+        tokens = self.class_token.to(embedded.dtype).repeat(len(x) + jets, 1).index_copy(0, places, embedded)
+        return self.head(self._body(tokens, layout, every_token=False))
+
+    def _body(self, tokens: Tensor, layout: Layout, every_token: bool) -> Tensor:
         last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
-            queries = 1 if index == last and not every_token else tokens.shape[1]
-            tokens = block(tokens, mask, queries)
-        return self.head(tokens[:, 0])
+            tokens = block(tokens, layout, class_only=index == last and not every_token)
+        return tokens

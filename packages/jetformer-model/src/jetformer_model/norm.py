@@ -14,7 +14,7 @@ MOMENTUM = 0.1
 class MaskedBatchNorm(nn.Module):
     """y = (x - mean) / sqrt(var + 1e-5) * weight + bias, mean and variance a channel over real tokens only.
 
-    Input [..., channels] with a mask [...] (True = real). In evaluation the running statistics are used.
+    Input [..., channels] with a mask [...] (True = real; None: all are). In evaluation the running statistics are used.
     """
 
     running_mean: Tensor
@@ -27,14 +27,14 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         mean, var = (
             self._batch_statistics(x, mask) if self.training else (self.running_mean, self.running_var)
         )
         return (x - mean) * (torch.rsqrt(var + EPSILON) * self.weight) + self.bias
 
-    def _batch_statistics(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        real = mask.unsqueeze(-1).to(x.dtype)
+    def _batch_statistics(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        real = x.new_ones((*x.shape[:-1], 1)) if mask is None else mask.unsqueeze(-1).to(x.dtype)
         count = real.sum()
         axes = tuple(range(x.dim() - 1))
         mean = (x * real).sum(axes) / count
@@ -51,7 +51,7 @@ class TokenLayerNorm(nn.LayerNorm):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=EPSILON)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:  # type: ignore[override]
         return super().forward(x)
 
 
