@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from jetformer_data.distributions import Distributions, distributions
 from jetformer_data.schema import Jets, Reader, read
-from jetformer_data.splitting import split_mask
+from jetformer_data.splitting import file_mask
 from jetformer_model.flops import flops, parameters
 from jetformer_model.metrics import Roc, roc_curves, summarise
 from jetformer_model.state import load
@@ -60,9 +60,7 @@ class Results:
     def split_sizes(self) -> dict[str, int]:
         """Jets in the training, validation and test split."""
         with Reader(self.folder / "jets.h5") as reader:
-            return {
-                name: int(split_mask(len(reader), name).sum()) for name in ("train", "validation", "test")
-            }
+            return {name: int(file_mask(reader, name).sum()) for name in ("train", "validation", "test")}
 
     @cached_property
     def verification(self) -> dict[str, Any]:

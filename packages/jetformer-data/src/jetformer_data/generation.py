@@ -111,7 +111,7 @@ def merge(shards: list[Shard], out: Path, partial: Path, provenance: dict[str, A
                 for jets in reader.chunks(_MERGED_JETS):
                     start = writer.jets
                     writer.append(jets)
-                    training = jets.select(split_mask(writer.jets, "train", start=start))
+                    training = jets.select(split_mask(writer.jets, "train", start=start, groups=jets.groups))
                     welford = (welford or Welford(len(jets.feature_names))).update(training.constituents)
         if welford is not None and welford.count:
             writer.normalisation = welford.normalisation()

@@ -33,6 +33,7 @@ class Jets:
     jet_features    float32 `[jets, jet_features]`, or None
     normalisation   constants for `feature_names`, or None
     provenance      what made the jets: program and version, seed, settings, source hashes
+    groups          int64 `[jets]`, or None: jets of one group, such as one collision, are never split
     """
 
     constituents: NDArray[np.float32]
@@ -46,6 +47,7 @@ class Jets:
     jet_feature_units: tuple[str, ...] = ()
     normalisation: Normalisation | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    groups: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -80,6 +82,7 @@ class Jets:
             offsets=offsets,
             labels=self.labels[positions],
             jet_features=jet_features,
+            groups=None if self.groups is None else self.groups[positions],
         )
 
 
@@ -100,12 +103,14 @@ def concatenate(sets: Sequence[Jets]) -> Jets:
     """One set of jets after another; names, units and provenance are those of the first."""
     first = sets[0]
     jet_features = [jets.jet_features for jets in sets if jets.jet_features is not None]
+    groups = [jets.groups for jets in sets if jets.groups is not None]
     return replace(
         first,
         constituents=np.concatenate([jets.constituents for jets in sets]),
         offsets=offsets_of(np.concatenate([jets.multiplicity for jets in sets])),
         labels=np.concatenate([jets.labels for jets in sets]),
         jet_features=np.concatenate(jet_features) if jet_features else None,
+        groups=np.concatenate(groups) if groups else None,
     )
 
 

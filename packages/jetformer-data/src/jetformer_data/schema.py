@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 NAME = "jetformer-jets"
-VERSION = "1.0"
+VERSION = "1.1"
 _CHUNK_ROWS = 16_384
 _CHUNK_JETS = 8_192
 
@@ -87,6 +87,8 @@ class Writer:
         _extend(self._file["labels"], jets.labels)
         if jets.jet_features is not None:
             _extend(self._file["jet_features"], jets.jet_features)
+        if jets.groups is not None:
+            _extend(self._file["groups"], jets.groups)
         self.jets += len(jets)
 
     def __exit__(
@@ -133,6 +135,8 @@ class Writer:
             file.create_dataset(
                 "jet_features", (0, columns), "f4", maxshape=(None, columns), chunks=(_CHUNK_JETS, columns)
             )
+        if jets.groups is not None:
+            file.create_dataset("groups", (0,), "i8", maxshape=(None,), chunks=(_CHUNK_JETS,))
 
     def _same_columns(self, jets: Jets) -> None:
         assert self._first is not None
@@ -148,6 +152,8 @@ class Writer:
                 raise SchemaError(
                     f"{self.path}: '{kind}' changed from {list(there)} to {list(here)} between two sets"
                 )
+        if (jets.groups is None) != (self._first.groups is None):
+            raise SchemaError(f"{self.path}: 'groups' must be present in every set of jets or in none")
 
 
 class Reader:
@@ -206,9 +212,16 @@ class Reader:
                 class_names=self.class_names,
                 normalisation=self.normalisation,
                 provenance=self.provenance,
+                groups=self._file["groups"][first:last] if self.has_groups else None,
             )
         validate(jets, str(self.path), first)
         return jets
+
+    def per_jet(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[np.int64]:
+        """`labels` or `groups` of jets `start:stop` alone, int64 `[jets]`."""
+        with self._reading():
+            values: NDArray[np.int64] = self._file[name][start:stop]
+        return values
 
     def chunks(self, jets: int = 20_000, start: int = 0, stop: int | None = None) -> Iterator[Jets]:
         """Consecutive sets of at most `jets` jets."""
@@ -227,12 +240,14 @@ class Reader:
         has_jet_features = "jet_features" in file
         self.jet_feature_names = _strings(file, "jet_feature_names", where) if has_jet_features else ()
         self.jet_feature_units = _strings(file, "jet_feature_units", where) if has_jet_features else ()
+        self.has_groups = "groups" in file
         self.normalisation = _stored_normalisation(file, where)
         self.provenance = _stored_provenance(file, where)
         self._datasets(where)
 
     def _datasets(self, where: str) -> None:
-        for name in ("constituents", "offsets", "labels"):
+        optional = [name for name in ("jet_features", "groups") if name in self._file]
+        for name in ("constituents", "offsets", "labels", *optional):
             if not isinstance(self._file.get(name), h5py.Dataset):
                 raise SchemaError(f"{where}: dataset '{name}' is missing")
         require_array(self._file["labels"], "labels", np.int64, (None,), where)
@@ -242,6 +257,8 @@ class Reader:
         if "jet_features" in self._file:
             shape = (len(self), len(self.jet_feature_names))
             require_array(self._file["jet_features"], "jet_features", np.float32, shape, where)
+        if self.has_groups:
+            require_array(self._file["groups"], "groups", np.int64, (len(self),), where)
         first, last, rows = (
             self._file["offsets"][0],
             self._file["offsets"][-1],

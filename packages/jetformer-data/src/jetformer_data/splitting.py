@@ -1,4 +1,7 @@
-"""Which jets train, validate and test: decided by a jet's position in its file and nothing else."""
+"""Which jets train, validate and test: decided by a hash of a jet's key and nothing else.
+
+The key of a jet is its group where the file has groups (two jets of one collision are never split), else its position.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from jetformer_data.schema import Reader
 Split = Literal["train", "validation", "test", "all"]
 SPLITS = ("train", "validation", "test", "all")
 FRACTIONS = (0.8, 0.1, 0.1)
+_BEYOND = 1.1  # above every hash
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,25 +39,71 @@ class PaddedJets:
         return len(self.labels)
 
 
+@dataclass(frozen=True, eq=False)
+class SplitRule:
+    """A jet belongs to the split where the hash of its key, taken as a number in [0, 1), lies in `[low, high)`.
+
+    The limits are of shape `[1]`, the same for all jets, or `[classes]`.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    def mask(self, keys: NDArray[np.integer], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each jet belongs to the split, bool `[jets]`."""
+        uniform = _uniform(keys)
+        if len(self.low) == 1:
+            return (uniform >= self.low) & (uniform < self.high)
+        return (uniform >= self.low[labels]) & (uniform < self.high[labels])
+
+
+def split_rule(
+    reader: Reader, split: str, fractions: Sequence[float] = FRACTIONS, stratified: bool = False
+) -> SplitRule:
+    """The rule of one file. `split` is train, validation, test or all.
+
+    `stratified` gives each class the exact fractions, at a price: the limits then move a little when jets are added.
+    """
+    bounds = _bounds(split, fractions)
+    if not stratified or split == "all":
+        return SplitRule(*(np.array([bound]) for bound in bounds))
+    keys, labels = jet_keys(reader), reader.per_jet("labels")
+    limits = [
+        _quantiles(np.unique(keys[labels == label]), bounds) for label in range(len(reader.class_names))
+    ]
+    if reader.has_groups and sum(number for _, _, number in limits) > len(np.unique(keys)):
+        raise DataError(f"{reader.path}: cannot be stratified, since a group holds jets of several classes")
+    return SplitRule(np.array([low for low, _, _ in limits]), np.array([high for _, high, _ in limits]))
+
+
+def jet_keys(reader: Reader, start: int = 0, stop: int | None = None) -> NDArray[np.int64]:
+    """What decides the split of jets `start:stop`: their groups, or else their positions."""
+    if reader.has_groups:
+        return reader.per_jet("groups", start, stop)
+    return np.arange(start, len(reader) if stop is None else stop)
+
+
+def file_mask(
+    reader: Reader, split: str, fractions: Sequence[float] = FRACTIONS, stratified: bool = False
+) -> NDArray[np.bool_]:
+    """Whether each jet of a file belongs to `split`, bool `[jets]`."""
+    return split_rule(reader, split, fractions, stratified).mask(jet_keys(reader), reader.per_jet("labels"))
+
+
 def split_mask(
-    jets_total: int, split: str, fractions: Sequence[float] = FRACTIONS, start: int = 0
+    jets_total: int,
+    split: str,
+    fractions: Sequence[float] = FRACTIONS,
+    start: int = 0,
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
     """Whether each of the jets at positions `start:jets_total` belongs to `split`, bool `[jets_total - start]`.
 
-    A jet keeps its split when jets are added at the end of the file. `split` is train, validation, test or all.
+    A jet keeps its split when jets are added at the end of the file. `groups` `[jets_total - start]` decide where they
+    are given; `file_mask` knows whether a file has them.
     """
-    if split not in SPLITS:
-        raise DataError(f"split '{split}': expected one of {', '.join(SPLITS)}")
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise DataError(f"fractions {tuple(fractions)}: expected three numbers, none negative, with sum 1")
-    if split == "all":
-        return np.ones(max(0, jets_total - start), bool)
-    low, high = {
-        "train": (0.0, fractions[0]),
-        "validation": (fractions[0], fractions[0] + fractions[1]),
-        "test": (fractions[0] + fractions[1], 1.1),
-    }[split]
-    uniform = _splitmix64(np.arange(start, jets_total, dtype=np.uint64)) / 2.0**64
+    low, high = _bounds(split, fractions)
+    uniform = _uniform(np.arange(start, jets_total) if groups is None else groups)
     return (uniform >= low) & (uniform < high)
 
 
@@ -62,12 +112,14 @@ def split_chunks(
     split: str = "all",
     fractions: Sequence[float] = FRACTIONS,
     jets: int = 20_000,
+    stratified: bool = False,
 ) -> Iterator[Jets]:
     """The jets of one split, read in pieces of at most `jets` jets of the file."""
     with Reader(path) as reader:
+        rule = split_rule(reader, split, fractions, stratified)
         for start in range(0, max(1, len(reader)), jets):
-            stop = min(start + jets, len(reader))
-            yield reader.read(start, stop).select(split_mask(stop, split, fractions, start))
+            piece = reader.read(start, start + jets)
+            yield piece.select(rule.mask(jet_keys(reader, start, start + len(piece)), piece.labels))
 
 
 def load(
@@ -77,10 +129,11 @@ def load(
     features: Sequence[str] = FEATURES,
     min_pt: float = 0.0,
     fractions: Sequence[float] = FRACTIONS,
+    stratified: bool = False,
 ) -> PaddedJets:
     """Labels and padded, unnormalised arrays of one split of a file (see `padded` for the cuts)."""
     parts, labels = [], []
-    for jets in split_chunks(path, split, fractions):
+    for jets in split_chunks(path, split, fractions, stratified=stratified):
         parts.append(padded(jets, constituents, features, min_pt))
         labels.append(jets.labels)
     units = dict(zip(jets.feature_names, jets.feature_units, strict=True))
@@ -92,6 +145,30 @@ def load(
         feature_units=tuple(units[name] for name in features),
         class_names=jets.class_names,
     )
+
+
+def _bounds(split: str, fractions: Sequence[float]) -> tuple[float, float]:
+    if split not in SPLITS:
+        raise DataError(f"split '{split}': expected one of {', '.join(SPLITS)}")
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise DataError(f"fractions {tuple(fractions)}: expected three numbers, none negative, with sum 1")
+    return {
+        "train": (0.0, fractions[0]),
+        "validation": (fractions[0], fractions[0] + fractions[1]),
+        "test": (fractions[0] + fractions[1], _BEYOND),
+        "all": (0.0, _BEYOND),
+    }[split]
+
+
+def _quantiles(keys: NDArray[np.integer], bounds: tuple[float, float]) -> tuple[float, float, int]:
+    """Limits between which exactly the wanted share of these distinct keys lies, and how many keys there are."""
+    ordered = np.append(np.sort(_uniform(keys)), _BEYOND)
+    low, high = (float(ordered[round(min(bound, 1.0) * len(keys))]) for bound in bounds)
+    return low, high, len(keys)
+
+
+def _uniform(keys: NDArray[np.integer]) -> NDArray[np.float64]:
+    return _splitmix64(keys.astype(np.uint64)) / 2.0**64
 
 
 def _splitmix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

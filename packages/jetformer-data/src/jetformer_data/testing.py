@@ -122,6 +122,16 @@ class ReaderContract:
         schema.write(tmp_path / "jets.h5", example_jets(60, seed=3, empty=5))
         self.use_jets(tmp_path / "jets.h5")
 
+    def test_groups_are_accepted_and_decide_the_split(self, tmp_path: Path) -> None:
+        jets = example_jets(60, seed=6)
+        schema.write(tmp_path / "jets.h5", jets)
+        expected = self.use_jets(tmp_path / "jets.h5")
+        # a group that is the jet's position decides what the position alone decides
+        schema.write(tmp_path / "alone.h5", replace(jets, groups=np.arange(60)))
+        np.testing.assert_array_equal(self.use_jets(tmp_path / "alone.h5"), expected)
+        schema.write(tmp_path / "pairs.h5", replace(jets, groups=np.arange(60) // 2))
+        self.use_jets(tmp_path / "pairs.h5")
+
     def test_a_newer_minor_version_is_accepted(self, tmp_path: Path) -> None:
         self.use_jets(self._with_version(tmp_path, "1.7"))
 

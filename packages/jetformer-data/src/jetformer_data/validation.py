@@ -45,6 +45,8 @@ def _arrays(jets: Jets, where: str) -> None:
     if jets.jet_features is not None:
         shape = (len(jets.labels), len(jets.jet_feature_names))
         require_array(jets.jet_features, "jet_features", np.float32, shape, where)
+    if jets.groups is not None:
+        require_array(jets.groups, "groups", np.int64, (len(jets.labels),), where)
 
 
 def _names(jets: Jets, where: str) -> None:

@@ -32,7 +32,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
 def test_check_accepts(file: Path) -> None:
     code, out, _ = run("check", file)
     assert code == 0
-    assert "follows the array schema 1.0" in out
+    assert "follows the array schema 1.1" in out
 
 
 def test_inspect_as_json(file: Path) -> None:

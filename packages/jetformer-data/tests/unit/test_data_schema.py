@@ -51,6 +51,29 @@ def test_jet_features_and_normalisation_are_optional(tmp_path: Path) -> None:
     assert stored.normalisation is None
 
 
+def test_groups_are_kept_and_follow_their_jets(tmp_path: Path) -> None:
+    sets = [replace(example_jets(n, seed=n), groups=np.arange(n) * 2**40 + n) for n in (5, 7)]
+    with schema.Writer(tmp_path / "jets.h5") as writer:
+        for jets in sets:
+            writer.append(jets)
+    expected = concatenate(sets).groups
+    assert expected is not None
+    with schema.Reader(tmp_path / "jets.h5") as reader:
+        np.testing.assert_array_equal(reader.read(3, 9).groups, expected[3:9])
+        np.testing.assert_array_equal(reader.per_jet("groups", 4), expected[4:])
+        np.testing.assert_array_equal(reader.read().select(np.array([11, 2])).groups, expected[[11, 2]])
+
+
+def test_groups_in_some_sets_only_are_refused(tmp_path: Path) -> None:
+    jets = example_jets(5, seed=1)
+    with schema.Writer(tmp_path / "jets.h5") as writer:
+        writer.append(jets)
+        with pytest.raises(SchemaError, match="'groups' must be present in every set"):
+            writer.append(replace(jets, groups=np.arange(5)))
+    with pytest.raises(SchemaError, match="'groups' has dtype int32, expected int64"):
+        schema.write(tmp_path / "jets.h5", replace(jets, groups=np.arange(5, dtype=np.int32)))
+
+
 @pytest.mark.parametrize(
     ("start", "stop"), ((None, None), (3, 11), (0, 0), (50, None), (-5, None), (90, 95), (8, 3))
 )
@@ -81,7 +104,7 @@ def test_layout_is_that_of_the_interface_page(tmp_path: Path) -> None:
             "jet_features": "float32",
         }
         assert file.attrs["schema"] == "jetformer-jets"
-        assert file.attrs["schema_version"] == "1.0"
+        assert file.attrs["schema_version"] == schema.VERSION
         assert list(file.attrs["feature_names"]) == ["pt", "etarel", "phirel"]
         assert list(file.attrs["feature_units"]) == ["GeV", "1", "rad"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jetformer_data import schema
 from jetformer_data.padding import padded
-from jetformer_data.splitting import split_mask
+from jetformer_data.splitting import file_mask
 from jetformer_data.statistics import normalise
 
 from .errors import FpgaError
@@ -49,7 +49,7 @@ def of_file(
 ) -> tuple[Vectors, NDArray[np.int64]]:
     """Jets of one split of a file as the circuit sees them, and their positions in the file."""
     with schema.Reader(path) as reader:
-        chosen = np.flatnonzero(split_mask(len(reader), split))[:jets]
+        chosen = np.flatnonzero(file_mask(reader, split))[:jets]
         if not chosen.size:
             raise FpgaError(f"{path}: no jets in the split '{split}'.")
         wanted = np.zeros(int(chosen[-1]) + 1, dtype=bool)

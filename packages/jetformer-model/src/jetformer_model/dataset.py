@@ -13,7 +13,7 @@ from torch import Tensor
 
 from jetformer_data.padding import FEATURES
 from jetformer_data.schema import Normalisation, Reader
-from jetformer_data.splitting import load, split_mask
+from jetformer_data.splitting import file_mask, load
 from jetformer_data.statistics import normalise, training_normalisation
 from jetformer_model.errors import ModelError
 from jetformer_model.state import Inputs, State
@@ -113,7 +113,7 @@ def open_split(
     if len(jets) == 0:
         raise ModelError(f"{path}: no jets in the {split} split")
     with Reader(path) as reader:
-        index = np.flatnonzero(split_mask(len(reader), split))
+        index = np.flatnonzero(file_mask(reader, split))
     x = normalise(jets.x, jets.mask, Normalisation(np.array(inputs.mean), np.array(inputs.std)))
     return Dataset(*(torch.from_numpy(array) for array in (x, jets.mask, jets.labels, index)))
 
