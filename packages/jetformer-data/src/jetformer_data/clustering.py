@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.detector import Candidates
+from jetformer_data.candidates import Candidates
 from jetformer_data.extras import require
 from jetformer_data.jets import offsets_of
 
@@ -25,10 +25,10 @@ def cluster(candidates: Candidates, events: int, radius: float, min_pt: float) -
     """Jets above `min_pt` (GeV) of each event, hardest first."""
     awkward, fastjet = require("awkward", "generate"), require("fastjet", "generate")
     order = np.argsort(candidates.event, kind="stable")
-    pt, eta, phi = (array[order] for array in (candidates.pt, candidates.eta, candidates.phi))
+    pt, eta, phi, energy = (getattr(candidates, name)[order] for name in ("pt", "eta", "phi", "energy"))
     counts = np.bincount(candidates.event, minlength=events)
     momenta = awkward.zip(
-        {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": pt * np.sinh(eta), "E": pt * np.cosh(eta)}
+        {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": pt * np.sinh(eta), "E": energy}
     )
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
     sequence = fastjet.ClusterSequence(awkward.unflatten(momenta, counts), definition)

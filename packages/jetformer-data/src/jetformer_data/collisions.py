@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jetformer_data.decays import last_copies, prong_rows
 from jetformer_data.errors import DataError
 from jetformer_data.extras import require
-from jetformer_data.hooks import HARD, make_hooks
-from jetformer_data.jets import wrap_phi
+from jetformer_data.hooks import make_hooks
+from jetformer_data.particles import Particles, near_partons
 from jetformer_data.processes import Style, pythia_settings
 
-
-@dataclass(frozen=True, eq=False)
-class Particles:
-    """Stable particles of a batch of events, one entry a particle. pt and energy in GeV, phi in rad.
-
-    `partons` `[events, 2, 2]` holds eta and phi of the two hard partons (or bosons, tops) after all recoils.
-    """
-
-    event: NDArray[np.int64]
-    pdg_id: NDArray[np.int64]
-    pt: NDArray[np.float64]
-    eta: NDArray[np.float64]
-    phi: NDArray[np.float64]
-    energy: NDArray[np.float64]
-    partons: NDArray[np.float64]
-
-    def select(self, keep: NDArray[np.bool_]) -> Particles:
-        """The particles where `keep` is True."""
-        return Particles(
-            self.event[keep],
-            self.pdg_id[keep],
-            self.pt[keep],
-            self.eta[keep],
-            self.phi[keep],
-            self.energy[keep],
-            self.partons,
-        )
+__all__ = ["Collisions", "Particles", "import_pythia", "near_partons"]
 
 
 class Collisions:
@@ -50,12 +24,14 @@ class Collisions:
 
     def __init__(self, style: Style, class_name: str, seed: int) -> None:
         pythia8 = import_pythia()
+        self.process = style.processes[class_name]
+        self.with_vertices = style.detector.needs_vertices
         self.pythia = pythia8.Pythia("", False)
         for setting in pythia_settings(style, class_name, seed):
             if not self.pythia.readString(setting):
                 raise DataError(f"Pythia does not accept the setting '{setting}'")
         # Pythia itself does not keep the hooks alive.
-        self.hooks = make_hooks(style)
+        self.hooks = make_hooks(style, self.process)
         self.pythia.setUserHooksPtr(self.hooks)
         if not self.pythia.init():
             raise DataError(f"Pythia could not start the processes of class '{class_name}'")
@@ -69,15 +45,24 @@ class Collisions:
             name: np.asarray(content[name].data) for name in ("id", "status", "daughter1", "daughter2")
         }
         momenta = [np.asarray(content["p"][name].data) for name in ("px", "py", "pz", "e")]
-        last = _last_copies(columns["daughter1"], columns["daughter2"], offsets)
         stable = np.flatnonzero(columns["status"] > 0)
         pt, eta, phi = _cylindrical(*(p[stable] for p in momenta[:3]))
-        _, parton_eta, parton_phi = _cylindrical(*(p[last] for p in momenta[:3]))
+        hard = last_copies(columns["daughter1"], columns["daughter2"], offsets)
+        # A hard particle that makes no jets of the class is nowhere: nothing lies near it, no jet matches it.
+        is_parent = np.isin(np.abs(columns["id"][hard]), self.process.parents)
+        partons = _directions(momenta, np.where(is_parent, hard, -1))
+        prongs = None
+        if self.process.prongs:
+            family = [columns[name] for name in ("id", "daughter1", "daughter2")]
+            rows = prong_rows(family[0], family[1], family[2], offsets, hard, self.process.prongs)
+            prongs = _directions(momenta, np.where(is_parent[..., None], rows, -1))
+        vertex = None
+        if self.with_vertices:
+            place = content["vProd"]
+            vertex = np.stack([np.asarray(place[name].data)[stable] for name in ("px", "py", "pz")], axis=1)
         event = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[stable]
-        partons = np.stack([parton_eta, parton_phi], axis=-1)
-        return Particles(
-            event, columns["id"][stable].astype(np.int64), pt, eta, phi, momenta[3][stable], partons
-        )
+        ids = columns["id"][stable].astype(np.int64)
+        return Particles(event, ids, pt, eta, phi, momenta[3][stable], partons, prongs, vertex)
 
 
 def import_pythia() -> ModuleType:
@@ -93,29 +78,14 @@ def import_pythia() -> ModuleType:
     return module
 
 
-def near_partons(particles: Particles, radius: float) -> Particles:
-    """Only the particles within `radius` in delta R of a hard parton."""
-    axes = particles.partons[particles.event]
-    deta = particles.eta[:, None] - axes[..., 0]
-    dphi = wrap_phi(particles.phi[:, None] - axes[..., 1])
-    return particles.select((deta**2 + dphi**2 < radius**2).any(axis=1))
-
-
-def _last_copies(
-    daughter1: NDArray[np.int32], daughter2: NDArray[np.int32], offsets: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Rows `[events, 2]` of the hard partons' last copies: Pythia copies a particle at each recoil."""
-    start = offsets[:-1, None]
-    row = start + np.array(HARD)
-    while True:
-        is_copied = (daughter1[row] == daughter2[row]) & (daughter1[row] > 0)
-        if not is_copied.any():
-            return row
-        row = np.where(is_copied, start + daughter1[row], row)
-
-
 def _cylindrical(
     px: NDArray[np.float64], py: NDArray[np.float64], pz: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     pt = np.hypot(px, py)
     return pt, np.arcsinh(pz / np.maximum(pt, 1e-9)), np.arctan2(py, px)
+
+
+def _directions(momenta: list[NDArray[np.float64]], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """eta and phi `[..., 2]` of the particles in these rows, NaN where a row is -1."""
+    _, eta, phi = _cylindrical(*(p[rows] for p in momenta[:3]))
+    return np.where((rows < 0)[..., None], np.nan, np.stack([eta, phi], axis=-1))

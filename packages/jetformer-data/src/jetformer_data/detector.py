@@ -10,17 +10,33 @@ below the size of a tower. pt and energy in GeV.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from jetformer_data.collisions import Particles
+from jetformer_data.candidates import (
+    CHARGED_HADRON,
+    ELECTRON,
+    MUON,
+    NEUTRAL_HADRON,
+    PHOTON,
+    Array,
+    Candidates,
+    join,
+    neutral,
+)
 from jetformer_data.jets import wrap_phi
+from jetformer_data.particles import NEUTRINOS, Particles, charges_of
 
-Array = NDArray[np.float64]
 _ELECTRON, _MUON, _PHOTON = 11, 13, 22
-_NEUTRINOS = (12, 14, 16)
-_CHARGED_HADRONS = (211, 321, 2212, 3112, 3222, 3312, 3334)
+
+
+class Detector(Protocol):
+    """What a style sees its particles with: a frozen dataclass of numbers."""
+
+    needs_vertices: ClassVar[bool]
+
+    def __call__(self, particles: Particles, rng: np.random.Generator) -> Candidates: ...
 
 
 @dataclass(frozen=True)
@@ -54,36 +70,27 @@ class Settings:
     hcal_significance: float = 0.0
     calorimeter_eta: float = 3.0
 
+    needs_vertices: ClassVar[bool] = False
+
+    def __call__(self, particles: Particles, rng: np.random.Generator) -> Candidates:
+        return detect(particles, rng, self)
+
 
 CMS = Settings()
-
-
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """What the detector reports, massless, one entry a candidate; `event` as in `Particles`."""
-
-    event: NDArray[np.int64]
-    pt: Array
-    eta: Array
-    phi: Array
 
 
 def detect(particles: Particles, rng: np.random.Generator, settings: Settings = CMS) -> Candidates:
     """Tracks of charged particles; cells of photons and of hadrons without a track."""
     kind = np.abs(particles.pdg_id)
     is_muon, is_electron = kind == _MUON, kind == _ELECTRON
-    is_charged = is_muon | is_electron | np.isin(kind, _CHARGED_HADRONS)
+    is_charged = charges_of(particles.pdg_id) != 0
     has_track = is_charged & (rng.random(len(kind)) < efficiency(particles, settings))
     in_ecal = (kind == _PHOTON) | (is_electron & ~has_track)
-    in_hcal = ~(is_muon | in_ecal | has_track | np.isin(kind, _NEUTRINOS))
-    parts = (
-        _tracks(particles.select(has_track), rng, settings),
-        _cells(particles.select(in_ecal), rng, settings, "ecal"),
-        _cells(particles.select(in_hcal), rng, settings, "hcal"),
-    )
-    return Candidates(
-        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("event", "pt", "eta", "phi"))
-    )
+    in_hcal = ~(is_muon | in_ecal | has_track | np.isin(kind, NEUTRINOS))
+    tracks = _tracks(particles.select(has_track), rng, settings)
+    photons = _cells(particles.select(in_ecal), rng, settings, "ecal")
+    neutral_hadrons = _cells(particles.select(in_hcal), rng, settings, "hcal")
+    return join((tracks, photons, neutral_hadrons))
 
 
 def efficiency(particles: Particles, settings: Settings = CMS) -> Array:
@@ -128,7 +135,7 @@ def calorimeter_resolution(energy: Array, eta: Array, settings: Settings, calori
 def _tracks(particles: Particles, rng: np.random.Generator, settings: Settings) -> Candidates:
     """Smeared tracks; where the calorimeter measures better than the tracker, their average weighs it more."""
     relative = track_resolution(particles.pt, particles.eta, settings)
-    is_electron = np.abs(particles.pdg_id) == _ELECTRON
+    is_electron, is_muon = (np.abs(particles.pdg_id) == number for number in (_ELECTRON, _MUON))
     energy = np.maximum(particles.energy, 1e-9)
     calorimeter = (
         np.where(
@@ -138,12 +145,13 @@ def _tracks(particles: Particles, rng: np.random.Generator, settings: Settings) 
         )
         / energy
     )
-    relative = np.where(
-        np.abs(particles.pdg_id) == _MUON, relative, 1 / np.hypot(1 / relative, 1 / calorimeter)
-    )
+    relative = np.where(is_muon, relative, 1 / np.hypot(1 / relative, 1 / calorimeter))
     pt = _log_normal(particles.pt, relative, rng)
     angles = rng.normal(scale=settings.track_angle, size=(2, len(pt)))
-    return Candidates(particles.event, pt, particles.eta + angles[0], wrap_phi(particles.phi + angles[1]))
+    eta, phi = particles.eta + angles[0], wrap_phi(particles.phi + angles[1])
+    kind = np.full(len(pt), CHARGED_HADRON, np.int8)
+    kind[is_electron], kind[is_muon] = ELECTRON, MUON
+    return Candidates(particles.event, pt, eta, phi, pt * np.cosh(eta), charges_of(particles.pdg_id), kind)
 
 
 def _cells(
@@ -174,7 +182,8 @@ def _cells(
     seen = (energy > floor) & (
         energy > significance * calorimeter_resolution(energy, eta, settings, calorimeter)
     )
-    return Candidates(event[seen], (energy / np.cosh(eta))[seen], eta[seen], phi[seen])
+    kind = PHOTON if calorimeter == "ecal" else NEUTRAL_HADRON
+    return neutral(event[seen], energy[seen], eta[seen], phi[seen], kind)
 
 
 def _log_normal(mean: Array, relative: Array, rng: np.random.Generator) -> Array:

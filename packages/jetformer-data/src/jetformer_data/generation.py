@@ -20,8 +20,10 @@ import numpy as np
 
 from jetformer_data.errors import DataError, SchemaError
 from jetformer_data.extras import require_installed
+from jetformer_data.jets import JET_UNITS, UNITS, Jets
 from jetformer_data.making import make_jets, make_provenance
 from jetformer_data.processes import STYLES, Style
+from jetformer_data.raw import RawJets
 from jetformer_data.schema import Reader, Writer, write
 from jetformer_data.splitting import split_mask
 from jetformer_data.statistics import Welford
@@ -99,7 +101,7 @@ def plan(style: str, jets: int, seed: int, shard_jets: int, folder: Path) -> lis
 def make_shard(shard: Shard, report: Callable[[int], None]) -> None:
     """Make the jets of one shard and store them."""
     seeds = np.random.SeedSequence(shard.seed, spawn_key=(shard.number,))
-    write(shard.path, make_jets(STYLES[shard.style], shard.start, shard.jets, seeds, report))
+    write(shard.path, _stored(make_jets(STYLES[shard.style], shard.start, shard.jets, seeds, report)))
 
 
 def merge(shards: list[Shard], out: Path, partial: Path, provenance: dict[str, Any]) -> None:
@@ -116,6 +118,23 @@ def merge(shards: list[Shard], out: Path, partial: Path, provenance: dict[str, A
         if welford is not None and welford.count:
             writer.normalisation = welford.normalisation()
         writer.provenance = provenance
+
+
+def _stored(raw: RawJets) -> Jets:
+    """The three features of a constituent and four of a jet, as the schema names them."""
+    columns = [raw.column(name) for name in UNITS]
+    return Jets(
+        constituents=np.stack(columns, axis=1).astype(np.float32),
+        offsets=raw.offsets,
+        labels=raw.labels,
+        feature_names=tuple(UNITS),
+        feature_units=tuple(UNITS.values()),
+        class_names=raw.class_names,
+        jet_features=np.stack([raw.column(name) for name in JET_UNITS], axis=1).astype(np.float32),
+        jet_feature_names=tuple(JET_UNITS),
+        jet_feature_units=tuple(JET_UNITS.values()),
+        groups=raw.jets["event"].astype(np.int64),
+    )
 
 
 def _require_sense(style: str, jets: int, seed: int, workers: int, shard_jets: int) -> Style:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from jetformer_data.extras import require
-from jetformer_data.processes import Style
+from jetformer_data.processes import Process, Style
 
 # Pythia's record starts with the system, two beams and two incoming partons; the hard process leaves entries 5 and 6.
 HARD = (5, 6)
@@ -18,9 +18,9 @@ _LAST_HARD_STEP = 3
 _Parton = tuple[float, float, float, float, float]  # pt, eta, phi, px, py
 
 
-def make_hooks(style: Style) -> Any:
+def make_hooks(style: Style, process: Process) -> Any:
     """The hooks of one run."""
-    return _hooks_class()(style)
+    return _hooks_class()(style, process)
 
 
 @cache
@@ -34,9 +34,10 @@ def _hooks_class() -> type:
     class Hooks(pythia8.UserHooks):  # type: ignore[name-defined]
         """`seen` and `kept` count the events at the early veto. Method names are Pythia's."""
 
-        def __init__(self, style: Style) -> None:
+        def __init__(self, style: Style, process: Process) -> None:
             pythia8.UserHooks.__init__(self)
             self.style = style
+            self.process = process
             self.seen = self.kept = 0
 
         def canVetoPT(self) -> bool:

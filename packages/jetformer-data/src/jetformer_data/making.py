@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from jetformer_data.candidates import Candidates
 from jetformer_data.clustering import cluster
-from jetformer_data.collisions import Collisions, Particles, near_partons
-from jetformer_data.detector import CMS, Candidates, detect
+from jetformer_data.collisions import Collisions
 from jetformer_data.errors import DataError
-from jetformer_data.jets import JET_UNITS, UNITS, Jets, concatenate, offsets_of, wrap_phi
-from jetformer_data.kinematics import jet_axis_features
+from jetformer_data.jets import wrap_phi
+from jetformer_data.particles import Particles, near_partons
 from jetformer_data.processes import Style, pythia_settings
+from jetformer_data.raw import RawJets, concatenate
 
 _MOST_EVENTS = 100
 _FEWEST_EVENTS = 10
 # Batches without a single new jet before a run is given up: far more than chance allows.
 _PATIENCE = 50
-# Only particles within this delta R of a hard parton are simulated in the detector: those further away cannot change an
-# anti-kT jet of R = 0.4 around it, and clustering them would take most of FastJet's time.
-_NEIGHBOURHOOD = 1.0
 
 
 def make_jets(
     style: Style, start: int, jets: int, seeds: np.random.SeedSequence, report: Callable[[int], None]
-) -> Jets:
-    """The jets at positions `start:start + jets` of a balanced set, in random order; `report(done)` as they appear."""
+) -> RawJets:
+    """The jets at positions `start:start + jets` of a balanced set, in random order; `report(done)` as they appear.
+
+    The jets of one collision share their number in the column `event`, which no other collision of the set has.
+    """
     wanted = np.bincount(
         np.arange(start, start + jets) % len(style.class_names), minlength=len(style.class_names)
     )
     *class_seeds, order = seeds.spawn(len(wanted) + 1)
-    parts: list[Jets] = []
+    parts: list[RawJets] = []
 
     def report_part(done: int) -> None:
         report(sum(len(part) for part in parts) + done)
@@ -42,7 +44,10 @@ def make_jets(
     for label, (count, seed) in enumerate(zip(wanted, class_seeds, strict=True)):
         if count:
             parts.append(_jets_of_class(style, label, int(count), seed, report_part))
-    return concatenate(parts).select(np.random.default_rng(order).permutation(jets))
+    made = concatenate(parts).select(np.random.default_rng(order).permutation(jets))
+    collision = np.stack([made.labels, made.jets["event"].astype(np.int64)])
+    numbers = np.unique(collision, axis=1, return_inverse=True)[1].reshape(-1)
+    return replace(made, jets={**made.jets, "event": start + numbers})
 
 
 def make_provenance(style: Style, jets: int, seed: int, shard_jets: int) -> dict[str, Any]:
@@ -55,24 +60,25 @@ def make_provenance(style: Style, jets: int, seed: int, shard_jets: int) -> dict
         "jets": jets,
         "seed": seed,
         "shard_jets": shard_jets,
-        "style": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(style).items()},
-        "detector": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(CMS).items()},
+        "style": _plain({**vars(style), "processes": None, "detector": None}),
+        "detector": {"name": type(style.detector).__name__, **_plain(vars(style.detector))},
         "pythia": {name: pythia_settings(style, name) for name in style.class_names},
     }
 
 
 def _jets_of_class(
     style: Style, label: int, wanted: int, seed: np.random.SeedSequence, report: Callable[[int], None]
-) -> Jets:
+) -> RawJets:
     pythia_seed = 1 + int(seed.generate_state(1)[0]) % 900_000_000  # Pythia's largest seed
     collisions = Collisions(style, style.class_names[label], pythia_seed)
     rng = np.random.default_rng(seed)
-    parts: list[Jets] = []
-    done = fruitless = 0
+    parts: list[RawJets] = []
+    done = fruitless = seen = 0
     while done < wanted:
         events = int(np.clip(wanted - done, _FEWEST_EVENTS, _MOST_EVENTS))
-        particles = near_partons(collisions.next(events), _NEIGHBOURHOOD)
-        jets = _select(style, label, particles, detect(particles, rng))
+        particles = near_partons(collisions.next(events), style.neighbourhood)
+        jets = _select(style, label, particles, style.detector(particles, rng), seen)
+        seen += events
         fruitless = 0 if len(jets) else fruitless + 1
         if fruitless > _PATIENCE:
             raise DataError(
@@ -84,36 +90,31 @@ def _jets_of_class(
     return concatenate(parts).select(np.arange(wanted))
 
 
-def _select(style: Style, label: int, particles: Particles, candidates: Candidates) -> Jets:
-    """Clustered jets inside the style's window and matched to a hard parton."""
-    events = len(particles.partons)
-    clusters = cluster(candidates, events, style.radius, min_pt=style.jet_pt[0] / 2)
-    axis = np.zeros(len(clusters.event))
-    absolute = np.stack(
-        [getattr(candidates, name)[clusters.members] for name in ("pt", "eta", "phi")], axis=1
+def _select(
+    style: Style, label: int, particles: Particles, candidates: Candidates, first_event: int
+) -> RawJets:
+    """Clustered jets inside the style's window and matched to a hard parton, constituents by falling pt."""
+    clusters = cluster(candidates, len(particles.partons), style.radius, min_pt=style.jet_pt[0] / 2)
+    jet = np.repeat(np.arange(len(clusters.event)), np.diff(clusters.offsets))
+    members = clusters.members[np.lexsort((-candidates.pt[clusters.members], jet))]
+    found = RawJets(
+        candidates.columns(members),
+        clusters.offsets,
+        np.full(len(clusters.event), label, np.int64),
+        style.class_names,
     )
-    features = jet_axis_features(absolute, clusters.offsets, axis, axis)
-    pt, eta, phi, _ = features.astype(np.float64).T
-    partons = particles.partons[clusters.event]
-    distance = np.hypot(partons[..., 0] - eta[:, None], wrap_phi(partons[..., 1] - phi[:, None])).min(axis=1)
+    names = ("jet_pt", "jet_eta", "jet_phi", "jet_energy", "jet_mass")
+    pt, eta, phi, *_ = axis = [found.column(name) for name in names]
+    prongs = (particles.partons[:, :, None] if particles.prongs is None else particles.prongs)[clusters.event]
+    distance = np.hypot(prongs[..., 0] - eta[:, None, None], wrap_phi(prongs[..., 1] - phi[:, None, None]))
     low, high = style.jet_pt
-    chosen = (pt > low) & (pt < high) & (np.abs(eta) < style.max_eta) & (distance < style.matching)
+    is_matched = (distance < style.matching).all(axis=2).any(axis=1)
+    chosen = (pt > low) & (pt < high) & (np.abs(eta) < style.max_eta) & is_matched
+    jets = {**dict(zip(names, axis, strict=True)), "event": first_event + clusters.event}
+    return replace(found, jets=jets).select(chosen)
 
-    jet = np.repeat(np.arange(len(pt)), np.diff(clusters.offsets))
-    constituent_pt, constituent_eta, constituent_phi = absolute.T
-    relative = np.stack(
-        [constituent_pt, constituent_eta - eta[jet], wrap_phi(constituent_phi - phi[jet])], axis=1
-    )
-    order = np.lexsort((-constituent_pt, jet))
-    made = Jets(
-        constituents=relative[order].astype(np.float32),
-        offsets=offsets_of(np.diff(clusters.offsets)),
-        labels=np.full(len(pt), label, np.int64),
-        jet_features=features,
-        feature_names=tuple(UNITS),
-        feature_units=tuple(UNITS.values()),
-        class_names=style.class_names,
-        jet_feature_names=tuple(JET_UNITS),
-        jet_feature_units=tuple(JET_UNITS.values()),
-    )
-    return made.select(chosen)
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """As they come back from JSON, so that they can be compared with what was stored."""
+    plain: dict[str, Any] = json.loads(json.dumps({name: v for name, v in values.items() if v is not None}))
+    return plain

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jetformer_data.detector import CMS, Detector
+
+_PARTONS = (1, 2, 3, 4, 5, 21)
 _HADRONIC_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
 _HADRONIC_Z = ("23:onMode = off", "23:onIfAny = 1 2 3 4 5")
 
+
+@dataclass(frozen=True)
+class Process:
+    """The hard process of a class.
+
+    settings    Pythia's
+    parents     absolute PDG numbers of the hard particles that make jets of the class; another one is ignored
+    prongs      how many quarks, gluons and charged leptons such a particle must decay to, each of them within the jet;
+                0 where it is the particle itself that a jet is matched to
+    """
+
+    settings: tuple[str, ...]
+    parents: tuple[int, ...]
+    prongs: int = 0
+
+
 # Pairs of the same particle, so that both jets of an event belong to the class. Bosons keep Pythia's polarisation: decays
 # made isotropic widen W and Z jets to 8-9 % above those of the public set, where these agree within 5 %.
-PROCESSES: dict[str, tuple[str, ...]] = {
-    "g": ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on"),
-    "q": ("HardQCD:qq2qq = on", "HardQCD:gg2qqbar = on", "HardQCD:qqbar2qqbarNew = on"),
-    "W": ("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W),
-    "Z": ("WeakDoubleBoson:ffbar2gmZgmZ = on", "WeakZ0:gmZmode = 2", *_HADRONIC_Z),
-    "t": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_HADRONIC_W),
-}
+_GLUONS = Process(("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on"), _PARTONS)
+_QUARKS = Process(("HardQCD:qq2qq = on", "HardQCD:gg2qqbar = on", "HardQCD:qqbar2qqbarNew = on"), _PARTONS)
+_WW = Process(("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W), (24,))
+_ZZ = Process(("WeakDoubleBoson:ffbar2gmZgmZ = on", "WeakZ0:gmZmode = 2", *_HADRONIC_Z), (23,))
+_TOPS = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
+_TT = Process((*_TOPS, *_HADRONIC_W), (6,))
+
+HLS4ML_PROCESSES = {"g": _GLUONS, "q": _QUARKS, "W": _WW, "Z": _ZZ, "t": _TT}
 
 COMMON = (
     "Print:quiet = on",
@@ -35,11 +55,15 @@ class Style:
                     a jet inside are given up before most of their cost is spent (see `hooks`)
     max_eta         of a jet, absolute
     radius          of the anti-kT jets
-    matching        largest delta R between a jet and its parton
+    matching        largest delta R between a jet and its parton, or between a jet and each prong of its parton
+    neighbourhood   only particles within this delta R of a hard parton reach the detector: those further away cannot
+                    change the jet around it, and clustering them would take most of FastJet's time
+    detector        what the particles are seen with
+    features        name of the feature set that is stored unless another is asked for
     """
 
     name: str
-    class_names: tuple[str, ...]
+    processes: dict[str, Process]
     parton_pt: tuple[float, float]
     jet_pt: tuple[float, float]
     early_pt: tuple[float, float]
@@ -47,12 +71,20 @@ class Style:
     max_eta: float
     radius: float
     matching: float
+    neighbourhood: float
+    detector: Detector
+    features: str
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the labels."""
+        return tuple(self.processes)
 
 
 STYLES = {
     "hls4ml": Style(
         name="hls4ml",
-        class_names=("g", "q", "W", "Z", "t"),
+        processes=HLS4ML_PROCESSES,
         parton_pt=(990.0, 1010.0),
         jet_pt=(950.0, 1050.0),
         early_pt=(920.0, 1080.0),
@@ -60,6 +92,9 @@ STYLES = {
         max_eta=2.5,
         radius=0.4,
         matching=0.4,
+        neighbourhood=1.0,
+        detector=CMS,
+        features="hls4ml-3",
     ),
 }
 
@@ -68,7 +103,7 @@ def pythia_settings(style: Style, class_name: str, seed: int | None = None) -> l
     """Every setting of the run that makes jets of one class; without a seed, those that runs share."""
     return [
         *COMMON,
-        *PROCESSES[class_name],
+        *style.processes[class_name].settings,
         f"PhaseSpace:pTHatMin = {style.parton_pt[0]}",
         f"PhaseSpace:pTHatMax = {style.parton_pt[1]}",
         *([] if seed is None else ["Random:setSeed = on", f"Random:seed = {seed}"]),

@@ -6,7 +6,8 @@ A column that is absent is derived from others where physics allows it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,6 +126,20 @@ class RawJets:
             self.where,
             self.dropped,
         )
+
+
+def concatenate(sets: Sequence[RawJets]) -> RawJets:
+    """One set of jets after another; the columns, class names and place are those of the first."""
+    first = sets[0]
+    return RawJets(
+        {name: np.concatenate([raw.constituents[name] for raw in sets]) for name in first.constituents},
+        offsets_of(np.concatenate([np.diff(raw.offsets) for raw in sets])),
+        np.concatenate([raw.labels for raw in sets]),
+        first.class_names,
+        {name: np.concatenate([raw.jets[name] for raw in sets]) for name in first.jets},
+        first.where,
+        dict(sum((Counter(raw.dropped) for raw in sets), Counter())),
+    )
 
 
 @dataclass(frozen=True)
