@@ -1,0 +1,1 @@
+"""The commands of `jetformer-data`, by what they do."""
