@@ -25,12 +25,33 @@ def padded(
         raise DataError(f"constituents: expected at least 1, got {constituents}")
     columns = feature_columns(features, jets.feature_names)
     rows, offsets = _rows_above(jets, min_pt)
+    mask, places, taken = _places(offsets, constituents)
+    x = np.zeros((mask.size, len(columns)), np.float32)
+    x[places] = jets.constituents[rows[taken]][:, columns]
+    return x.reshape(*mask.shape, len(columns)), mask
+
+
+def pad(
+    rows: NDArray[np.float32], offsets: NDArray[np.int64], constituents: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The same of plain arrays: `rows` float32 `[constituents, features]` and `offsets` `[jets + 1]`, nothing cut."""
+    if constituents < 1:
+        raise DataError(f"constituents: expected at least 1, got {constituents}")
+    mask, places, taken = _places(offsets, constituents)
+    x = np.zeros((mask.size, rows.shape[1]), np.float32)
+    x[places] = rows if len(taken) == len(rows) else np.take(rows, taken, axis=0)
+    return x.reshape(*mask.shape, rows.shape[1]), mask
+
+
+def _places(
+    offsets: NDArray[np.int64], constituents: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """The mask `[jets, constituents]`, the places in it that are True, and the row that belongs to each of them."""
     counts = np.minimum(np.diff(offsets), constituents)
     mask = np.arange(constituents) < counts[:, None]
-    positions = (offsets[:-1, None] + np.arange(constituents))[mask]
-    x = np.zeros((len(jets), constituents, len(columns)), np.float32)
-    x[mask] = jets.constituents[rows[positions]][:, columns]
-    return x, mask
+    places = np.flatnonzero(mask)
+    shift = offsets[:-1] - np.arange(len(counts)) * constituents
+    return mask, places, places + np.repeat(shift, counts)
 
 
 def _rows_above(jets: Jets, min_pt: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

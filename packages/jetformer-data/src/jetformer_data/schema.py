@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from jetformer_data.errors import DataError, SchemaError
 from jetformer_data.jets import JET_UNITS, UNITS, Jets, Normalisation
-from jetformer_data.validation import require_array, validate
+from jetformer_data.places import Rows
+from jetformer_data.validation import require_array, require_labels, validate
 
 __all__ = [
     "JET_UNITS",
@@ -217,11 +218,18 @@ class Reader:
         validate(jets, str(self.path), first)
         return jets
 
-    def per_jet(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[np.int64]:
-        """`labels` or `groups` of jets `start:stop` alone, int64 `[jets]`."""
+    def per_jet(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """`labels`, `groups` or `jet_features` of jets `start:stop` alone, `[jets]` or `[jets, jet_features]`."""
         with self._reading():
-            values: NDArray[np.int64] = self._file[name][start:stop]
+            values: NDArray[Any] = self._file[name][start:stop]
+        if name == "labels":
+            require_labels(values, len(self.class_names), str(self.path), start)
         return values
+
+    def rows(self, name: str) -> Rows:
+        """Where the rows of a dataset lie in the file, for a `RowReader`."""
+        with self._reading():
+            return Rows.of(self._file[name])
 
     def chunks(self, jets: int = 20_000, start: int = 0, stop: int | None = None) -> Iterator[Jets]:
         """Consecutive sets of at most `jets` jets."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jetformer_data.errors import DataError
+from jetformer_data.hashing import uniform
 from jetformer_data.jets import Jets
 from jetformer_data.padding import FEATURES, padded
 from jetformer_data.schema import Reader
@@ -41,9 +42,9 @@ class PaddedJets:
 
 @dataclass(frozen=True, eq=False)
 class SplitRule:
-    """A jet belongs to the split where the hash of its key, taken as a number in [0, 1), lies in `[low, high)`.
+    """A jet belongs to the split where the hash of its key, a number in [0, 1), is in `[low, high)` of its class.
 
-    The limits are of shape `[1]`, the same for all jets, or `[classes]`.
+    low, high: float64 `[classes]`
     """
 
     low: NDArray[np.float64]
@@ -51,10 +52,8 @@ class SplitRule:
 
     def mask(self, keys: NDArray[np.integer], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each jet belongs to the split, bool `[jets]`."""
-        uniform = _uniform(keys)
-        if len(self.low) == 1:
-            return (uniform >= self.low) & (uniform < self.high)
-        return (uniform >= self.low[labels]) & (uniform < self.high[labels])
+        place = uniform(keys)
+        return (place >= self.low[labels]) & (place < self.high[labels])
 
 
 def split_rule(
@@ -66,7 +65,7 @@ def split_rule(
     """
     bounds = _bounds(split, fractions)
     if not stratified or split == "all":
-        return SplitRule(*(np.array([bound]) for bound in bounds))
+        return SplitRule(*(np.full(len(reader.class_names), bound) for bound in bounds))
     keys, labels = jet_keys(reader), reader.per_jet("labels")
     limits = [
         _quantiles(np.unique(keys[labels == label]), bounds) for label in range(len(reader.class_names))
@@ -103,8 +102,8 @@ def split_mask(
     are given; `file_mask` knows whether a file has them.
     """
     low, high = _bounds(split, fractions)
-    uniform = _uniform(np.arange(start, jets_total) if groups is None else groups)
-    return (uniform >= low) & (uniform < high)
+    place = uniform(np.arange(start, jets_total) if groups is None else groups)
+    return (place >= low) & (place < high)
 
 
 def split_chunks(
@@ -162,18 +161,6 @@ def _bounds(split: str, fractions: Sequence[float]) -> tuple[float, float]:
 
 def _quantiles(keys: NDArray[np.integer], bounds: tuple[float, float]) -> tuple[float, float, int]:
     """Limits between which exactly the wanted share of these distinct keys lies, and how many keys there are."""
-    ordered = np.append(np.sort(_uniform(keys)), _BEYOND)
+    ordered = np.append(np.sort(uniform(keys)), _BEYOND)
     low, high = (float(ordered[round(min(bound, 1.0) * len(keys))]) for bound in bounds)
     return low, high, len(keys)
-
-
-def _uniform(keys: NDArray[np.integer]) -> NDArray[np.float64]:
-    return _splitmix64(keys.astype(np.uint64)) / 2.0**64
-
-
-def _splitmix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The output function of SplitMix64 (Steele, Lea, Flood 2014): a bijection that scatters consecutive integers."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

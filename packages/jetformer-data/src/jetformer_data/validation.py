@@ -20,7 +20,7 @@ def validate(jets: Jets, where: str = "jets in memory", first_jet: int = 0) -> N
     _arrays(jets, where)
     _names(jets, where)
     _offsets(jets.offsets, len(jets.constituents), where, first_jet)
-    _labels(jets, where, first_jet)
+    require_labels(jets.labels, len(jets.class_names), where, first_jet)
     _finite(jets, where, first_jet)
     _sorted(jets, where, first_jet)
 
@@ -36,6 +36,16 @@ def require_array(array: Any, name: str, dtype: type, shape: tuple[int | None, .
     if not fits:
         expected = "[" + ", ".join("any" if want is None else str(want) for want in shape) + "]"
         raise SchemaError(f"{where}: '{name}' has shape {list(array.shape)}, expected {expected}")
+
+
+def require_labels(labels: NDArray[np.int64], classes: int, where: str, first_jet: int = 0) -> None:
+    """Check that labels lie within the classes."""
+    outside = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(outside):
+        j = int(outside[0])
+        raise SchemaError(
+            f"{where}: label {labels[j]} of jet {first_jet + j} is outside the {classes} classes"
+        )
 
 
 def _arrays(jets: Jets, where: str) -> None:
@@ -86,15 +96,6 @@ def _offsets(offsets: NDArray[np.int64], rows: int, where: str, first_jet: int) 
         )
     if offsets[-1] != rows:
         raise SchemaError(f"{where}: 'offsets' ends at {offsets[-1]}, but 'constituents' has {rows} rows")
-
-
-def _labels(jets: Jets, where: str, first_jet: int) -> None:
-    outside = np.flatnonzero((jets.labels < 0) | (jets.labels >= len(jets.class_names)))
-    if len(outside):
-        j = int(outside[0])
-        raise SchemaError(
-            f"{where}: label {jets.labels[j]} of jet {first_jet + j} is outside the {len(jets.class_names)} classes"
-        )
 
 
 def _finite(jets: Jets, where: str, first_jet: int) -> None:

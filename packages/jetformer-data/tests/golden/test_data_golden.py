@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from jetformer_data.splitting import _splitmix64, split_mask
+from jetformer_data.hashing import permutation, splitmix64
+from jetformer_data.splitting import split_mask
 from jetformer_data.testing import example_jets
 
 VALIDATION = [0, 31, 39]
 TEST = [23, 32, 36, 38]
+ORDER = [3, 6, 0, 10, 2, 1, 8, 5, 4, 7, 9]
 LABELS = [4, 0, 1, 2, 3]
 MULTIPLICITY = [71, 58, 33, 39, 46]
 
 
-def test_hash_is_splitmix64() -> None:
+def test_hash_issplitmix64() -> None:
     # First outputs of the reference generator (Steele, Lea, Flood 2014; Vigna's splitmix64.c) with state 0.
     state = np.array([0, 0x9E3779B97F4A7C15, 0x3C6EF372FE94F82A], np.uint64)
-    assert [hex(v) for v in _splitmix64(state)] == [
+    assert [hex(v) for v in splitmix64(state)] == [
         "0xe220a8397b1dcdaf",
         "0x6e789e6aa1b965f4",
         "0x6c45d188009454f",
     ]
+
+
+def test_orders_are_the_same_everywhere() -> None:
+    assert permutation(11, 3, 5).tolist() == ORDER
+    assert permutation(11, 5, 3).tolist() != ORDER
 
 
 def test_splits_of_the_first_jets() -> None:
