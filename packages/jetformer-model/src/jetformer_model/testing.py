@@ -1,6 +1,7 @@
 """For tests: a small state made without training, and the contract tests of the model state interface.
 
-A program that writes states inherits `StateWriterContract`; one that reads them inherits `StateReaderContract`.
+A program that writes states inherits `StateWriterContract`; one that reads them inherits `StateReaderContract`; a tagger
+inherits `TaggerContract`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from jetformer_model.config import Architecture
 from jetformer_model.network import JetFormer
 from jetformer_model.norm import MaskedBatchNorm
 from jetformer_model.state import Inputs, State, check, load, save
+from jetformer_model.taggers.contract import TaggerContract as TaggerContract
 
 FEATURES = ("pt", "etarel", "phirel")
 CLASS_NAMES = ("g", "q", "W", "Z", "t")
