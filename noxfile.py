@@ -183,7 +183,16 @@ def test_package(session: nox.Session, name: str) -> None:
         require_compiler(session)
     own = from_folder(name, ("test", *PACKAGES[name].extras))
     install(session, own, *(from_folder(sibling) for sibling in siblings(name)))
-    pytest(session, name, "--doctest-modules", "--pyargs", f"jetformer_{name}", str(folder(name) / "tests"))
+    # a module made for a GPU or another optional tool has no doctests to miss where it cannot be imported
+    pytest(
+        session,
+        name,
+        "--doctest-modules",
+        "--doctest-ignore-import-errors",
+        "--pyargs",
+        f"jetformer_{name}",
+        str(folder(name) / "tests"),
+    )
 
 
 def test_repository(session: nox.Session) -> None:

@@ -36,13 +36,12 @@ class Padded:
 
 @dataclass(frozen=True)
 class Packed:
-    """Tokens [all tokens, d]; those of jet j are the rows offsets[j]:offsets[j + 1], at most `longest` of them.
+    """Tokens [all tokens, d]; those of jet j are the rows offsets[j]:offsets[j + 1].
 
     offsets: [jets + 1] int32
     """
 
     offsets: Tensor
-    longest: int
     mask: None = None
 
     def class_tokens(self, x: Tensor) -> Tensor:
@@ -51,17 +50,16 @@ class Packed:
 
     def only_class_tokens(self) -> Packed:
         """The layout of the class tokens alone."""
-        return Packed(torch.arange(len(self.offsets), dtype=torch.int32, device=self.offsets.device), 1)
+        return Packed(torch.arange(len(self.offsets), dtype=torch.int32, device=self.offsets.device))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-        """As of `Padded`; q has a row for each token, or one for each class token. CUDA, 16 bits."""
-        from torch.nn.attention.varlen import varlen_attn
+        """As of `Padded`; q has a row for each token, or one for each class token. CUDA only."""
+        from jetformer_model.packed_attention import packed_attention
 
-        queries = self if len(q) == len(k) else self.only_class_tokens()
-        q, k, v = (x.unflatten(-1, (heads, -1)) for x in (q, k, v))
-        attended = varlen_attn(q, k, v, queries.offsets, self.offsets, queries.longest, self.longest)
-        assert isinstance(attended, Tensor)
-        return attended.flatten(1)
+        one_query = len(q) < len(k)
+        offsets = self.only_class_tokens().offsets if one_query else self.offsets
+        attended: Tensor = packed_attention(q, k, v, offsets, self.offsets, heads, one_query)[0]
+        return attended
 
 
 def pad(x: Tensor, offsets: Tensor, longest: int) -> tuple[Tensor, Tensor]:
