@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,7 @@ class Collisions:
             prongs = _directions(momenta, np.where(is_parent[..., None], rows, -1))
         vertex = None
         if self.with_vertices:
-            place = content["vProd"]
-            vertex = np.stack([np.asarray(place[name].data)[stable] for name in ("px", "py", "pz")], axis=1)
+            vertex = _vertices(content["vProd"], stable)
         event = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[stable]
         ids = columns["id"][stable].astype(np.int64)
         return Particles(event, ids, pt, eta, phi, momenta[3][stable], partons, prongs, vertex)
@@ -89,3 +89,12 @@ def _directions(momenta: list[NDArray[np.float64]], rows: NDArray[np.int64]) -> 
     """eta and phi `[..., 2]` of the particles in these rows, NaN where a row is -1."""
     _, eta, phi = _cylindrical(*(p[rows] for p in momenta[:3]))
     return np.where((rows < 0)[..., None], np.nan, np.stack([eta, phi], axis=-1))
+
+
+def _vertices(place: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Where the particles in these rows were made, `[rows, 3]` in mm: the origin for those without a vertex."""
+    # An option array: positions in a shorter record array, -1 where there is none.
+    index = np.asarray(place.index.data)[rows]
+    # Momentum is the only four-vector that the binding knows: px, py and pz are x, y and z.
+    stored = [np.append(np.asarray(place.content[name].data), 0.0) for name in ("px", "py", "pz")]
+    return np.stack([axis[index] for axis in stored], axis=1)

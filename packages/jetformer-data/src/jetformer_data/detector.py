@@ -10,7 +10,7 @@ below the size of a tower. pt and energy in GeV.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -34,6 +34,7 @@ _ELECTRON, _MUON, _PHOTON = 11, 13, 22
 class Detector(Protocol):
     """What a style sees its particles with: a frozen dataclass of numbers."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
     needs_vertices: ClassVar[bool]
 
     def __call__(self, particles: Particles, rng: np.random.Generator) -> Candidates: ...
@@ -146,7 +147,7 @@ def _tracks(particles: Particles, rng: np.random.Generator, settings: Settings) 
         / energy
     )
     relative = np.where(is_muon, relative, 1 / np.hypot(1 / relative, 1 / calorimeter))
-    pt = _log_normal(particles.pt, relative, rng)
+    pt = log_normal(particles.pt, relative, rng)
     angles = rng.normal(scale=settings.track_angle, size=(2, len(pt)))
     eta, phi = particles.eta + angles[0], wrap_phi(particles.phi + angles[1])
     kind = np.full(len(pt), CHARGED_HADRON, np.int8)
@@ -176,7 +177,7 @@ def _cells(
     eta = (row + place[0]) * width - settings.calorimeter_eta
     phi = (column + place[1]) * 2 * np.pi / across_phi - np.pi
     sigma = calorimeter_resolution(energy, eta, settings, calorimeter)
-    energy = _log_normal(energy, sigma / np.maximum(energy, 1e-9), rng)
+    energy = log_normal(energy, sigma / np.maximum(energy, 1e-9), rng)
     floor = getattr(settings, f"{calorimeter}_min_energy")
     significance = getattr(settings, f"{calorimeter}_significance")
     seen = (energy > floor) & (
@@ -186,7 +187,7 @@ def _cells(
     return neutral(event[seen], energy[seen], eta[seen], phi[seen], kind)
 
 
-def _log_normal(mean: Array, relative: Array, rng: np.random.Generator) -> Array:
+def log_normal(mean: Array, relative: Array, rng: np.random.Generator) -> Array:
     """Smear with the given relative deviation and without negative values, as Delphes does; the mean is kept."""
     spread = np.sqrt(np.log1p(relative**2))
     return np.asarray(mean * np.exp(spread * rng.normal(size=len(mean)) - spread**2 / 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -61,7 +61,7 @@ def make_provenance(style: Style, jets: int, seed: int, shard_jets: int) -> dict
         "seed": seed,
         "shard_jets": shard_jets,
         "style": _plain({**vars(style), "processes": None, "detector": None}),
-        "detector": {"name": type(style.detector).__name__, **_plain(vars(style.detector))},
+        "detector": {"name": type(style.detector).__name__, **_plain(asdict(style.detector))},
         "pythia": {name: pythia_settings(style, name) for name in style.class_names},
     }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jetformer_data.detector import CMS, Detector
+from jetformer_data.energy_flow import EnergyFlow
 
 _PARTONS = (1, 2, 3, 4, 5, 21)
 _HADRONIC_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
@@ -36,6 +37,31 @@ _TOPS = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
 _TT = Process((*_TOPS, *_HADRONIC_W), (6,))
 
 HLS4ML_PROCESSES = {"g": _GLUONS, "q": _QUARKS, "W": _WW, "Z": _ZZ, "t": _TT}
+
+# The names of JetClass' files (HToBB, HToWW2Q1L, ZJetsToNuNu, TTBarLep, ...) tell final states: QCD jets recoil against an
+# invisible Z, so most are quarks; tau leptons do not count as leptons.
+_INVISIBLE_Z = ("23:onMode = off", "23:onIfAny = 12 14 16")
+
+
+def _higgs(prongs: int, *decay: str) -> Process:
+    settings = ("HiggsSM:ffbar2HZ = on", *_INVISIBLE_Z, "25:onMode = off", *decay)
+    return Process(settings, (25,), prongs)
+
+
+_Z_JETS = ("WeakBosonAndParton:qqbar2gmZg = on", "WeakBosonAndParton:qg2gmZq = on", "WeakZ0:gmZmode = 2")
+_ANY_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5 11 13")
+JETCLASS_PROCESSES = {
+    "QCD": Process((*_Z_JETS, *_INVISIBLE_Z), _PARTONS),
+    "Hbb": _higgs(2, "25:onIfMatch = 5 -5"),
+    "Hcc": _higgs(2, "25:onIfMatch = 4 -4"),
+    "Hgg": _higgs(2, "25:onIfMatch = 21 21"),
+    "H4q": _higgs(4, "25:onIfMatch = 24 -24", *_HADRONIC_W),
+    "Hqql": _higgs(3, "25:onIfMatch = 24 -24", *_ANY_W),
+    "Zqq": replace(_ZZ, prongs=2),
+    "Wqq": replace(_WW, prongs=2),
+    "Tbqq": replace(_TT, prongs=3),
+    "Tbl": Process((*_TOPS, "24:onMode = off", "24:onIfAny = 11 13"), (6,), 2),
+}
 
 COMMON = (
     "Print:quiet = on",
@@ -95,6 +121,20 @@ STYLES = {
         neighbourhood=1.0,
         detector=CMS,
         features="hls4ml-3",
+    ),
+    "jetclass": Style(
+        name="jetclass",
+        processes=JETCLASS_PROCESSES,
+        parton_pt=(450.0, 1100.0),
+        jet_pt=(500.0, 1000.0),
+        early_pt=(480.0, 1050.0),
+        early_scale=20.0,
+        max_eta=2.0,
+        radius=0.8,
+        matching=0.8,
+        neighbourhood=2.0,
+        detector=EnergyFlow(),
+        features="jetclass-17",
     ),
 }
 
