@@ -41,6 +41,7 @@ from jetformer_data.schema import Reader
 from jetformer_data.splitting import FRACTIONS, SplitRule, split_rule
 from jetformer_data.weighting import WeightTable
 
+_BLOCK_BYTES = 400_000  # smaller blocks cost time, larger ones mix less
 _COUNTED = 1 << 20  # jets whose labels are looked at together when they are counted
 # What the hashes are for, so that no two of them are the same.
 _BLOCKS, _JETS, _COPIES = 1, 2, 3
@@ -61,8 +62,8 @@ class StreamOptions:
     drop_last           True: full batches only, as many on each rank
     seed                of the order
     rank, world_size    this process takes one of `world_size` equal parts
-    block               consecutive jets that are read in one go
-    window              blocks that are shuffled together; `block * window` jets are in memory at a time, a few times over
+    block               consecutive jets that are read in one go; None: as many as make about 400 kB
+    window              blocks that are shuffled together; each worker holds two windows, the consumer one or two
     weights             a table of weights: each jet comes with its weight
     resample            above 0: instead, a jet of the largest weight comes so many times an epoch on average, and others
                         in proportion to their weights
@@ -82,7 +83,7 @@ class StreamOptions:
     seed: int = 0
     rank: int = 0
     world_size: int = 1
-    block: int = 128
+    block: int | None = None
     window: int = 128
     weights: WeightTable | None = None
     resample: float = 0.0
@@ -188,7 +189,8 @@ class Stream:
         self._variables = feature_columns(variables, first.jet_feature_names)
         self._low = np.stack([file.rule.low for file in self._files])
         self._high = np.stack([file.rule.high for file in self._files])
-        self._blocks = _blocks([file.jets for file in self._files], options.block)
+        self._block = options.block or _usual_block(self._files)
+        self._blocks = _blocks([file.jets for file in self._files], self._block)
         self._epoch, self._batch = 0, 0
         self._known: _Epoch | None = None
 
@@ -271,11 +273,11 @@ class Stream:
             self._counts = self._count(number)
         sums = offsets_of(self._counts[order])[[*range(0, blocks, options.window), blocks]]
         total = int(sums[-1])
-        if total < options.world_size:
+        if 0 < total < options.world_size:
             raise DataError(
                 f"{total} jets in the split '{options.split}', too few for {options.world_size} ranks"
             )
-        if options.drop_last and total < options.world_size * options.batch:
+        if options.drop_last and 0 < total < options.world_size * options.batch:
             raise DataError(
                 f"{total} jets in the split '{options.split}', too few for a full batch on each rank"
             )
@@ -288,8 +290,8 @@ class Stream:
         """Jets of each block that come in an epoch."""
         if self.options.split == "all" and not self.options.resample:
             return self._blocks[:, 2] - self._blocks[:, 1]
-        counts = []
-        together = max(1, _COUNTED // self.options.block)
+        counts = [np.zeros(0, np.int64)]
+        together = max(1, _COUNTED // self._block)
         for number, file in enumerate(self._files):
             blocks = self._blocks[self._blocks[:, 0] == number]
             with RowReader(file.path) as reader:
@@ -370,17 +372,16 @@ class Stream:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
         """Rows of all constituents of some blocks; in them each jet's first row and number of rows, int64 `[jets]`."""
         offsets = [readers[f].read(self._files[f].offsets, start, stop + 1) for f, start, stop in parts]
-        for part, block in zip(parts, offsets, strict=True):
-            self._require_offsets(part, block)
+        counts = [block[1:] - block[:-1] for block in offsets]
+        for part, block, count in zip(parts, offsets, counts, strict=True):
+            self._require_offsets(part, block, count)
         bases = offsets_of(np.array([block[-1] - block[0] for block in offsets]))
         rows = _scratch(int(bases[-1]), len(self._files[0].feature_names))
-        for (f, _, _), block, base in zip(parts, offsets, bases, strict=False):
+        for (f, _, _), block, base in zip(parts, offsets, bases.tolist(), strict=False):
             low, high = int(block[0]), int(block[-1])
             readers[f].read(self._files[f].constituents, low, high, rows[base : base + high - low])
-        starts = np.concatenate(
-            [block[:-1] + (b - block[0]) for block, b in zip(offsets, bases, strict=False)]
-        )
-        return rows, starts, np.concatenate([np.diff(block) for block in offsets])
+        together = np.concatenate(counts)
+        return rows, offsets_of(together)[:-1], together
 
     def _constituents(
         self, rows: NDArray[np.float32], starts: NDArray[np.int64], counts: NDArray[np.int64]
@@ -409,9 +410,11 @@ class Stream:
                 int(facts.index[wrong[0]]), f"has label {label}, outside the {len(self.class_names)} classes"
             )
 
-    def _require_offsets(self, part: tuple[int, int, int], offsets: NDArray[np.int64]) -> None:
+    def _require_offsets(
+        self, part: tuple[int, int, int], offsets: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> None:
         file = self._files[part[0]]
-        if offsets[0] < 0 or offsets[-1] > file.constituents.length or (np.diff(offsets) < 0).any():
+        if offsets[0] < 0 or offsets[-1] > file.constituents.length or counts.min() < 0:
             raise SchemaError(
                 f"{file.path}: 'offsets' fall or point outside of 'constituents' at jets {part[1]}:{part[2]}"
             )
@@ -551,6 +554,12 @@ def _normalisation(files: list[_File], columns: list[int], options: StreamOption
                 f"{file.path}: has another normalisation than {files[0].path}; see jetformer_data.training_normalisation"
             )
     return Normalisation(stored[0].mean[columns], stored[0].std[columns])
+
+
+def _usual_block(files: list[_File]) -> int:
+    jets = sum(file.jets for file in files)
+    numbers = sum(file.constituents.length for file in files) * len(files[0].feature_names)
+    return max(1, jets * _BLOCK_BYTES // max(1, 4 * numbers))
 
 
 def _blocks(jets: list[int], size: int) -> NDArray[np.int64]:

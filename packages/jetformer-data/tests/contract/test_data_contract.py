@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jetformer_data import distributions, inspection, schema, splitting, statistics
+from jetformer_data import distributions, inspection, schema, splitting, statistics, streaming, weighting
 from jetformer_data.testing import ReaderContract, WriterContract, example_jets
 
 
@@ -34,6 +34,18 @@ class TestLoadReads(ReaderContract):
 class TestStatisticsRead(ReaderContract):
     def use_jets(self, path: Path) -> np.ndarray:
         return statistics.training_normalisation(path, 7, min_pt=2.0).mean
+
+
+class TestStreamReads(ReaderContract):
+    def use_jets(self, path: Path) -> np.ndarray:
+        options = streaming.StreamOptions(features=("pt", "phirel"), split="train", min_pt=2.0, seed=3)
+        (batch,) = streaming.Stream(path, options)
+        return batch.dense(7)[0]
+
+
+class TestWeightsRead(ReaderContract):
+    def use_jets(self, path: Path) -> np.ndarray:
+        return weighting.weight_table(path, {"jet_eta": (-1, 0, 1)}).weights
 
 
 class TestDistributionsRead(ReaderContract):

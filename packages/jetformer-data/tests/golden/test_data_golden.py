@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from jetformer_data import schema
 from jetformer_data.hashing import permutation, splitmix64
 from jetformer_data.splitting import split_mask
+from jetformer_data.streaming import Stream, StreamOptions
 from jetformer_data.testing import example_jets
 
 VALIDATION = [0, 31, 39]
 TEST = [23, 32, 36, 38]
 ORDER = [3, 6, 0, 10, 2, 1, 8, 5, 4, 7, 9]
+STREAM = [[11, 2, 9, 10, 1], [0, 12, 5, 13, 14], [4, 3, 20, 22, 18], [19, 21, 6, 7, 16], [17, 8, 15]]
 LABELS = [4, 0, 1, 2, 3]
 MULTIPLICITY = [71, 58, 33, 39, 46]
 
 
-def test_hash_issplitmix64() -> None:
+def test_hash_is_splitmix64() -> None:
     # First outputs of the reference generator (Steele, Lea, Flood 2014; Vigna's splitmix64.c) with state 0.
     state = np.array([0, 0x9E3779B97F4A7C15, 0x3C6EF372FE94F82A], np.uint64)
     assert [hex(v) for v in splitmix64(state)] == [
@@ -28,6 +33,12 @@ def test_hash_issplitmix64() -> None:
 def test_orders_are_the_same_everywhere() -> None:
     assert permutation(11, 3, 5).tolist() == ORDER
     assert permutation(11, 5, 3).tolist() != ORDER
+
+
+def test_the_order_of_a_stream_is_the_same_everywhere(tmp_path: Path) -> None:
+    schema.write(tmp_path / "jets.h5", example_jets(23, seed=1))
+    stream = Stream(tmp_path, StreamOptions(batch=5, block=3, window=2, seed=7))
+    assert [batch.index.tolist() for batch in stream] == STREAM
 
 
 def test_splits_of_the_first_jets() -> None:

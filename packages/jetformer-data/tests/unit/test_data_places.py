@@ -25,7 +25,7 @@ def made(path: Path, layout: str, userblock: int = 0) -> Rows:
         file.create_dataset("first", data=np.arange(5))
         dataset = file.create_dataset("rows", data=VALUES, **LAYOUTS[layout])
         if layout == "chunks":
-            dataset.resize(90, axis=0)  # a chunk beyond the end stays in the file
+            dataset.resize(90, axis=0)  # chunks are given up and come again at another place
             dataset.resize(101, axis=0)
             dataset[90:] = VALUES[90:]
         rows = Rows.of(dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from jetformer_data.errors import DataError
 from jetformer_data.jets import Normalisation
 from jetformer_data.padding import padded
 from jetformer_data.splitting import split_mask
-from jetformer_data.statistics import Welford, normalise, training_normalisation
+from jetformer_data.statistics import Welford, normalise, training_normalisation, training_statistics
 from jetformer_data.testing import example_jets
 
 
@@ -51,6 +52,28 @@ def test_only_the_training_split_counts_with_its_cuts(tmp_path: Path) -> None:
     x, mask = padded(training, 7, ("phirel", "pt"), min_pt=2.0)
     np.testing.assert_allclose(found.mean, x[mask].astype(float).mean(axis=0))
     np.testing.assert_allclose(found.std, x[mask].astype(float).std(axis=0))
+
+
+def test_several_files_count_as_one(tmp_path: Path) -> None:
+    parts = [example_jets(n, seed=n) for n in (101, 1, 53)]
+    training = []
+    for number, jets in enumerate(parts):
+        schema.write(tmp_path / f"{number}.h5", jets)
+        training.append(jets.select(split_mask(len(jets), "train")).constituents)
+    rows = np.concatenate(training).astype(float)
+    found = training_normalisation(tmp_path, None)
+    np.testing.assert_allclose(found.mean, rows.mean(axis=0), atol=1e-9)
+    np.testing.assert_allclose(found.std, rows.std(axis=0))
+    # the same from shards that were looked at apart, by way of JSON
+    merged = Welford(3)
+    for number in (2, 0, 1):
+        state = json.dumps(training_statistics(tmp_path / f"{number}.h5", None).to_dict())
+        merged.merge(Welford.from_dict(json.loads(state)))
+    np.testing.assert_allclose(merged.normalisation().mean, found.mean, atol=1e-9)
+    np.testing.assert_allclose(merged.normalisation().std, found.std)
+    assert merged.least.tolist() == rows.min(axis=0).tolist()
+    assert merged.most.tolist() == rows.max(axis=0).tolist()
+    assert merged.count == len(rows)
 
 
 def test_a_constant_feature_is_divided_by_one() -> None:

@@ -219,8 +219,17 @@ def test_too_few_jets(tmp_path: Path) -> None:
     schema.write(tmp_path / "jets.h5", example_jets(3, seed=1))
     with pytest.raises(DataError, match="3 jets in the split 'all', too few for 4 ranks"):
         len(Stream(tmp_path, replace(SMALL, world_size=4)))
-    with pytest.raises(DataError, match="0 jets in the split 'test'"):
-        len(Stream(tmp_path, replace(SMALL, split="test", fractions=(1.0, 0.0, 0.0))))
+
+
+@pytest.mark.parametrize("split", ("all", "train"))
+def test_no_jets_make_no_batches(folder: Path, tmp_path: Path, split: str) -> None:
+    schema.write(tmp_path / "empty.h5", example_jets(3, seed=1).select(np.arange(0)))
+    options = replace(SMALL, split=split, features=("pt",))
+    assert list(Stream(tmp_path, options)) == []
+    assert list(Stream(folder, replace(options, split="test", fractions=(1.0, 0.0, 0.0)))) == []
+    alone = Stream([folder / "shard-1.h5"], options)
+    among = Stream([tmp_path / "empty.h5", folder / "shard-1.h5"], options)
+    assert sorted(indices(list(among))) == sorted(indices(list(alone)))
 
 
 @pytest.mark.parametrize("kind", ("compressed", "contiguous", "narrow chunks"))
@@ -365,10 +374,20 @@ def test_the_order_is_random(tmp_path: Path) -> None:
     # Coefficients of independent numbers have a deviation of 0.018.
     for a, b in ((first, np.arange(jets)), (first, second), (first[1:], first[:-1])):
         assert abs(np.corrcoef(a, b)[0, 1]) < 0.08
+    # The windows of two epochs are of other blocks: of 200 jets, 13 are expected in both first windows.
+    assert len(set(first[:200]) & set(second[:200])) < 50
     # Neighbours in a block come in one window of 200 jets, by chance one after the other in 2 of 200 cases.
     time_of = np.argsort(first).reshape(-1, 5)
     assert (np.ptp(time_of // 200, axis=1) == 0).all()
     assert abs((np.abs(np.diff(time_of, axis=1)) == 1).mean() - 0.01) < 0.01
+
+
+def test_a_window_of_one_block_is_shuffled_anew_in_each_epoch(folder: Path) -> None:
+    stream = Stream(folder / "shard-0.h5", StreamOptions(batch=101, block=101, seed=3))
+    first, second = indices(list(stream)), indices(list(stream))
+    assert sorted(first) == sorted(second) == list(range(101))
+    # One jet is expected to come at the same place by chance.
+    assert sum(one == two for one, two in zip(first, second, strict=True)) < 8
 
 
 def test_an_abandoned_loop_leaves_no_threads(folder: Path) -> None:
