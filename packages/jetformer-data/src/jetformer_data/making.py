@@ -18,6 +18,7 @@ from jetformer_data.jets import wrap_phi
 from jetformer_data.particles import Particles, near_partons
 from jetformer_data.processes import Style, pythia_settings
 from jetformer_data.raw import RawJets, concatenate
+from jetformer_data.substructure import with_substructure
 
 _MOST_EVENTS = 100
 _FEWEST_EVENTS = 10
@@ -26,11 +27,17 @@ _PATIENCE = 50
 
 
 def make_jets(
-    style: Style, start: int, jets: int, seeds: np.random.SeedSequence, report: Callable[[int], None]
+    style: Style,
+    start: int,
+    jets: int,
+    seeds: np.random.SeedSequence,
+    report: Callable[[int], None],
+    substructure: bool = False,
 ) -> RawJets:
     """The jets at positions `start:start + jets` of a balanced set, in random order; `report(done)` as they appear.
 
     The jets of one collision share their number in the column `event`, which no other collision of the set has.
+    With `substructure` they have soft-drop mass and N-subjettiness too, which takes 1.6 ms a jet.
     """
     wanted = np.bincount(
         np.arange(start, start + jets) % len(style.class_names), minlength=len(style.class_names)
@@ -47,10 +54,13 @@ def make_jets(
     made = concatenate(parts).select(np.random.default_rng(order).permutation(jets))
     collision = np.stack([made.labels, made.jets["event"].astype(np.int64)])
     numbers = np.unique(collision, axis=1, return_inverse=True)[1].reshape(-1)
-    return replace(made, jets={**made.jets, "event": start + numbers})
+    made = replace(made, jets={**made.jets, "event": start + numbers})
+    return with_substructure(made, style.radius) if substructure else made
 
 
-def make_provenance(style: Style, jets: int, seed: int, shard_jets: int) -> dict[str, Any]:
+def make_provenance(
+    style: Style, jets: int, seed: int, shard_jets: int, substructure: bool = False
+) -> dict[str, Any]:
     """All that the jets depend on: nothing about the machine, the time or the number of workers."""
     return {
         "program": "jetformer-data generate",
@@ -60,6 +70,7 @@ def make_provenance(style: Style, jets: int, seed: int, shard_jets: int) -> dict
         "jets": jets,
         "seed": seed,
         "shard_jets": shard_jets,
+        "substructure": substructure,
         "style": _plain({**vars(style), "processes": None, "detector": None}),
         "detector": {"name": type(style.detector).__name__, **_plain(asdict(style.detector))},
         "pythia": {name: pythia_settings(style, name) for name in style.class_names},
