@@ -103,7 +103,7 @@ def training_statistics(
         shuffle=False,
     )
     welford = Welford(len(features))
-    for batch in Stream(paths, options, workers=0):
+    for batch in Stream(paths, options, workers=1):
         welford.update(batch.constituents)
     return welford
 

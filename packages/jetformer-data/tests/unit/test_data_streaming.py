@@ -185,6 +185,8 @@ def test_a_state_of_another_stream_is_refused(folder: Path, tmp_path: Path) -> N
         Stream(folder / "shard-0.h5", SMALL).load_state_dict(state)
     with pytest.raises(DataError, match="not the state of a stream"):
         Stream(folder, SMALL).load_state_dict({"epoch": 1})
+    with pytest.raises(DataError, match="the epoch has 34 batches, not 35"):
+        Stream(folder, SMALL).load_state_dict(state | {"batch": 35})
 
 
 @pytest.mark.parametrize("world_size", (1, 2, 3, 8))
@@ -322,6 +324,14 @@ def test_a_file_that_is_cut_while_it_is_read(folder: Path, tmp_path: Path) -> No
     os.truncate(path, 5000)
     with pytest.raises(SchemaError, match=r"jets\.h5: ends before its data does"):
         list(stream)
+
+
+def test_jets_without_constituents(tmp_path: Path) -> None:
+    schema.write(tmp_path / "jets.h5", example_jets(13, seed=1, empty=13))
+    (batch,) = Stream(tmp_path, replace(SMALL, batch=13, min_pt=2.0, normalise=False))
+    assert batch.constituents.shape == (0, 3)
+    assert batch.offsets.tolist() == [0] * 14
+    assert batch.dense(3)[0].shape == (13, 3, 3)
 
 
 def test_weights_come_with_the_jets(folder: Path, whole: Jets) -> None:
