@@ -151,14 +151,18 @@ class JetFormer(nn.Module):
         """
         if not x.is_cuda:
             return self(*pad(x, offsets, longest))
+        return self.head(self._body(*self.pack(x, offsets), every_token=False))
+
+    def pack(self, x: Tensor, offsets: Tensor) -> tuple[Tensor, Packed]:
+        """The tokens of a ragged batch, [tokens, d], each jet's class token before its constituents."""
         jets = len(offsets) - 1
         layout = Packed(offsets + torch.arange(jets + 1, dtype=torch.int32, device=x.device))
         # Row i of x is token i + jet(i) + 1: the class tokens of its own jet and of those before it come first.
         places = torch.arange(len(x), device=x.device)
         places += torch.bucketize(places, offsets[1:], right=True) + 1
         embedded = self.embedding(x)
-        tokens = self.class_token.to(embedded.dtype).repeat(len(x) + jets, 1).index_copy(0, places, embedded)
-        return self.head(self._body(tokens, layout, every_token=False))
+        tokens = self.class_token.to(embedded.dtype).repeat(len(x) + jets, 1)
+        return tokens.index_copy(0, places, embedded), layout
 
     def _body(self, tokens: Tensor, layout: Layout, every_token: bool) -> Tensor:
         last = len(self.blocks) - 1

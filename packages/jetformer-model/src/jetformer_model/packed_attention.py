@@ -18,9 +18,10 @@ import triton.language as tl
 from torch import Tensor
 from torch.library import triton_op, wrap_triton
 
-_BLOCK = 64
+# Rows a step and warps a program, the fastest of 32, 64, 128 and 1, 2, 4, 8 on an H100 for jets of 42 +- 16 constituents.
+_FORWARD, _FORWARD_WARPS = 32, 2
+_BACKWARD, _BACKWARD_WARPS = 64, 4
 _LEAST = 16  # the narrowest matrix product
-_BASE_2 = math.log2(math.e)  # exp(x) = 2^(x log2 e), and the hardware's exponential has base 2
 
 
 @triton.jit
@@ -126,15 +127,16 @@ def _backward(
             _store(q_grad, dq * NATURAL_SCALE, q_first, q_rows, queries, width, head, DIM, WIDE)
 
 
-def _constants(width: int, heads: int, one_query: bool) -> dict[str, int]:
+def _constants(width: int, heads: int, block: int, one_query: bool) -> dict[str, int | float]:
     dim = width // heads
-    wide = max(_LEAST, triton.next_power_of_2(dim))
     return {
+        "SCALE": math.log2(math.e)
+        / math.sqrt(dim),  # exp(x) = 2^(x log2 e): the hardware's exponential has base 2
         "HEADS": heads,
         "DIM": dim,
-        "WIDE": wide,
-        "Q_BLOCK": _LEAST if one_query else _BLOCK,
-        "K_BLOCK": _BLOCK,
+        "WIDE": max(_LEAST, triton.next_power_of_2(dim)),
+        "Q_BLOCK": _LEAST if one_query else block,
+        "K_BLOCK": block,
     }
 
 
@@ -149,12 +151,11 @@ def packed_attention(
     one_query: whether each jet has a single query (the class token)
     Returns [queries, a] and float32 [queries, H].
     """
-    dim = q.shape[1] // heads
     out = torch.empty_like(q, memory_format=torch.contiguous_format)
     logsum = torch.empty(len(q), heads, dtype=torch.float32, device=q.device)
     wrap_triton(_forward)[((len(q_offsets) - 1) * heads,)](
         q, k, v, out, logsum, q_offsets, k_offsets, q.stride(0), k.stride(0), v.stride(0), out.stride(0),
-        SCALE=_BASE_2 / math.sqrt(dim), **_constants(q.shape[1], heads, one_query), num_warps=4,
+        **_constants(q.shape[1], heads, _FORWARD, one_query), num_warps=_FORWARD_WARPS,
     )  # fmt: skip
     return out, logsum
 
@@ -165,13 +166,12 @@ def packed_attention_backward(
     q_offsets: Tensor, k_offsets: Tensor, heads: int, one_query: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Gradients of q, k and v, of their shapes."""
-    dim = q.shape[1] // heads
     q_grad, k_grad, v_grad = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (q, k, v))
     wrap_triton(_backward)[((len(q_offsets) - 1) * heads,)](
         q, k, v, out, grad, logsum, q_grad, k_grad, v_grad, q_offsets, k_offsets,
         q.stride(0), k.stride(0), v.stride(0), out.stride(0), grad.stride(0),
-        SCALE=_BASE_2 / math.sqrt(dim), NATURAL_SCALE=1 / math.sqrt(dim),
-        **_constants(q.shape[1], heads, one_query), num_warps=4,
+        NATURAL_SCALE=1 / math.sqrt(q.shape[1] // heads),
+        **_constants(q.shape[1], heads, _BACKWARD, one_query), num_warps=_BACKWARD_WARPS,
     )  # fmt: skip
     return q_grad, k_grad, v_grad
 

@@ -22,7 +22,9 @@ def test_attention_is_the_formula() -> None:
             scores = [math.exp(float(q[i, part] @ k[j, part]) / math.sqrt(3)) for j in range(3)]
             heads.append(sum(s * v[j, part] for j, s in enumerate(scores)) / sum(scores))
         rows.append(torch.cat(heads))
-    torch.testing.assert_close(attention(x, Padded(mask), class_only=False)[0], attention.output(torch.stack(rows)))
+    torch.testing.assert_close(
+        attention(x, Padded(mask), class_only=False)[0], attention.output(torch.stack(rows))
+    )
 
 
 def test_the_last_block_needs_the_class_token_alone() -> None:
