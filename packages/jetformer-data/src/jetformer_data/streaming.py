@@ -5,9 +5,9 @@
         for batch in stream:
             batch.constituents, batch.offsets, batch.labels
 
-The order of an epoch. The files are cut into *blocks* of consecutive jets, which are read in one go. The blocks are
-put in random order, and `window` of them in turn are read and their jets shuffled as a whole. So a batch is a random
-sample of the jets of `window` blocks from random places of all files, and a file may be sorted in whatever way.
+The order of an epoch. The files are cut into *blocks* of consecutive jets, which are read in one go. A *window* is made
+of blocks from random places, spread evenly over all files; its jets are shuffled as a whole and handed out. So a batch
+is a random sample of the jets of a window, and a file may be sorted in whatever way.
 
 All is a function of the options, the epoch and the files: each window is shuffled by a hash and not by the state of
 a generator, so worker threads may prepare windows in any order, and a stream can go on from any batch.
