@@ -72,6 +72,7 @@ def make_provenance(
         "shard_jets": shard_jets,
         "substructure": substructure,
         "style": _plain({**vars(style), "processes": None, "detector": None}),
+        "matched": {name: [list(p.parents), p.prongs] for name, p in style.processes.items()},
         "detector": {"name": type(style.detector).__name__, **_plain(asdict(style.detector))},
         "pythia": {name: pythia_settings(style, name) for name in style.class_names},
     }
