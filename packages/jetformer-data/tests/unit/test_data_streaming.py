@@ -81,7 +81,7 @@ def test_without_shuffling_jets_come_in_the_order_of_the_files(folder: Path) -> 
     assert indices(list(Stream(folder, replace(SMALL, shuffle=False)))) == list(range(sum(SIZES)))
 
 
-@pytest.mark.parametrize("features", (("phirel", "pt"), ("pt", "etarel", "phirel"), ("etarel",)))
+@pytest.mark.parametrize("features", (("phirel", "pt", "etarel"), ("pt", "etarel", "phirel"), ("etarel",)))
 @pytest.mark.parametrize("min_pt", (0.0, 3.0))
 @pytest.mark.parametrize("most", (None, 5))
 def test_cuts_are_those_of_the_padded_view(
@@ -181,6 +181,11 @@ def test_a_state_of_another_stream_is_refused(folder: Path, tmp_path: Path) -> N
     state = Stream(folder, SMALL).state_dict()
     with pytest.raises(DataError, match="the stream was at 'seed' 5, not 6"):
         Stream(folder, replace(SMALL, seed=6)).load_state_dict(state)
+    tables = [WeightTable(("g", "q", "W", "Z", "t"), (), (), np.array([1, 1, 1, 1, w])) for w in (0.5, 0.6)]
+    weighted = [Stream(folder, replace(SMALL, weights=table)) for table in tables]
+    with pytest.raises(DataError, match="the stream was at 'weights'"):
+        weighted[0].load_state_dict(weighted[1].state_dict())
+    weighted[1].load_state_dict(weighted[1].state_dict())
     with pytest.raises(DataError, match="over other files"):
         Stream(folder / "shard-0.h5", SMALL).load_state_dict(state)
     with pytest.raises(DataError, match="not the state of a stream"):
@@ -215,6 +220,9 @@ def test_one_jet_more_on_a_rank_makes_no_batch_more(tmp_path: Path) -> None:
     options = replace(SMALL, world_size=2, batch=11)
     sizes = [[len(b) for b in Stream(tmp_path, replace(options, rank=rank))] for rank in (0, 1)]
     assert sizes == [[10, 1], [11, 1]]
+    options = replace(options, batch=6, drop_last=True)
+    sizes = [[len(b) for b in Stream(tmp_path, replace(options, rank=rank))] for rank in (0, 1)]
+    assert sizes == [[6], [6]]
 
 
 def test_too_few_jets(tmp_path: Path) -> None:
