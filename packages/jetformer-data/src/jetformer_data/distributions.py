@@ -1,112 +1,172 @@
-"""What a physicist looks at first: masses, momenta, multiplicities and images of the jets of each class."""
+"""What a physicist looks at first: masses, momenta, multiplicities, features and images of the jets of each class.
+
+Everything is filled in pieces, so that memory does not grow with the files, and needs NumPy only, so that any page can
+draw it.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.jets import Jets
-from jetformer_data.kinematics import jet_axis_features
-from jetformer_data.schema import Reader
+from jetformer_data.contents import Contents, open_contents
+from jetformer_data.errors import DataError
+from jetformer_data.features import FEATURE_SETS, Feature, find_feature_set
+from jetformer_data.histograms import Histogram, edges_between, edges_for
+from jetformer_data.quantities import JET_QUANTITIES, Quantity, complete, feature_quantities, features_of
+from jetformer_data.raw import RawJets
 
-FEATURES = ("pt", "etarel", "phirel")
+__all__ = ["Distributions", "Histogram", "compare", "distributions"]
 
+Array = NDArray[np.float64]
+BASIC = ("jet_mass", "jet_pt", "multiplicity")
 
-@dataclass(frozen=True, eq=False)
-class Histogram:
-    """Jets a bin for each class: `edges` `[bins + 1]` in `unit`, `counts` `[classes, bins]`.
-
-    Jets beyond the last edge are in no bin.
-    """
-
-    title: str
-    unit: str
-    edges: NDArray[np.float64]
-    counts: NDArray[np.int64]
-
-    def density(self) -> NDArray[np.float64]:
-        """Share of a class's jets a bin, `[classes, bins]`."""
-        return self.counts / np.maximum(1, self.counts.sum(axis=1, keepdims=True))
+_SAMPLE_JETS = 5_000
+# The set that a format was published with.
+_FEATURES = {
+    "hls4ml": "hls4ml-16",
+    "jetclass": "jetclass-17",
+    "jetclass2": "jetclass-17",
+    "four-vectors": "p4-7",
+}
+_HALF_WIDTHS = (0.4, 0.8, 1.0, 1.5)
 
 
 @dataclass(frozen=True, eq=False)
 class Distributions:
-    """Histograms by name (`jet_mass`, `jet_pt`, `multiplicity`) and jet images.
+    """Histograms of jets by name, of constituents' features by name, and jet images.
 
-    `images` `[classes, pixels, pixels]`: mean pt (GeV) a pixel and jet over etarel (first axis) and phirel, with
-    `image_edges` `[pixels + 1]` along both.
+    jets            `[classes]`, how many of each class were seen
+    images          `[classes, pixels, pixels]`: mean pt (GeV) a pixel and jet over etarel (first axis) and phirel, with
+                    `image_edges` `[pixels + 1]` along both
+    image_entries   `[classes, pixels, pixels]`: constituents a pixel; none at all where the file holds no momenta
     """
 
     class_names: tuple[str, ...]
     jets: NDArray[np.int64]
     histograms: dict[str, Histogram]
-    images: NDArray[np.float64]
-    image_edges: NDArray[np.float64]
+    images: Array
+    image_edges: Array
+    image_entries: NDArray[np.int64]
+    features: dict[str, Histogram] = field(default_factory=dict)
 
 
-def distributions(path: str | os.PathLike[str], pixels: int = 50, half_width: float = 0.4) -> Distributions:
-    """Fill the histograms and images from a file, in pieces; needs NumPy only, so that any page can draw them."""
-    with Reader(path) as reader:
-        classes = len(reader.class_names)
-        histograms = _empty(reader, classes)
-        jets_seen = np.zeros(classes, np.int64)
-        images = np.zeros((classes, pixels, pixels))
+def distributions(
+    path: str | os.PathLike[str],
+    pixels: int = 50,
+    half_width: float | None = None,
+    quantities: Sequence[str] = BASIC,
+    jets: int | None = None,
+) -> Distributions:
+    """Histograms of `quantities` and images of the first `jets` jets (all of them unless given) of a file."""
+    (seen,) = compare([path], pixels, half_width, quantities, None, jets)
+    return seen
+
+
+def compare(
+    paths: Sequence[str | os.PathLike[str]],
+    pixels: int = 50,
+    half_width: float | None = None,
+    quantities: Sequence[str] | None = None,
+    features: str | None = "stored",
+    jets: int | None = None,
+) -> list[Distributions]:
+    """The distributions of several files over the same edges, of what all of them have.
+
+    `quantities`: names of `JET_QUANTITIES`; None: all. `features`: a feature set; `stored`: those of the first file of
+    the array schema, or those that the format was published with; None: none.
+    """
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_contents(path)) for path in paths]
+        for path, file in zip(paths, files, strict=True):
+            if not len(file):
+                raise DataError(f"{path}: holds no jets, so there is nothing to draw")
+        samples = [complete(file.sample(_SAMPLE_JETS)) for file in files]
+        of_jets = [q for q in JET_QUANTITIES if quantities is None or q.name in quantities]
+        of_jets = [q for q in of_jets if all(q.is_in(sample) for sample in samples)]
+        wanted = () if features is None else feature_quantities(_features(files, samples, features))
+        of_features = [q for q in wanted if all(q.is_in(sample) for sample in samples)]
+        bins = _bins(files, jets)
+        edges = {q.name: _edges(q, samples, bins) for q in (*of_jets, *of_features)}
+        if half_width is None:
+            half_width = _half_width(samples)
         image_edges = np.linspace(-half_width, half_width, pixels + 1)
-        for jets in reader.chunks():
-            pt, mass = _momentum_and_mass(jets)
-            values: dict[str, NDArray[Any]] = {
-                "jet_mass": mass,
-                "jet_pt": pt,
-                "multiplicity": jets.multiplicity,
-            }
-            for name, histogram in histograms.items():
-                histogram.counts[:] += _by_class(values[name], jets.labels, histogram.edges, classes)
-            jets_seen += np.bincount(jets.labels, minlength=classes)
-            images += _images(jets, image_edges, classes)
-    images /= np.maximum(1, jets_seen)[:, None, None]
-    return Distributions(reader.class_names, jets_seen, histograms, images, image_edges)
+        return [_fill(file, of_jets, of_features, edges, image_edges, jets) for file in files]
 
 
-def _empty(reader: Reader, classes: int) -> dict[str, Histogram]:
-    """Histograms whose ranges fit the first jets."""
-    pt, _ = _momentum_and_mass(reader.read(0, 10_000))
-    low, high = np.percentile(pt, [0.5, 99.5]) if len(pt) else (0.0, 1.0)
-    margin = 0.1 * (high - low) + 1.0
-    edges: dict[str, tuple[str, str, Any]] = {
-        "jet_mass": ("Jet mass", "GeV", np.linspace(0, 300, 76)),
-        "jet_pt": ("Jet pt", "GeV", np.linspace(low - margin, high + margin, 31)),
-        "multiplicity": ("Constituents in a jet", "", np.arange(-0.5, 160.5, 5)),
-    }
-    return {
-        name: Histogram(title, unit, e, np.zeros((classes, len(e) - 1), np.int64))
-        for name, (title, unit, e) in edges.items()
-    }
+def _fill(
+    file: Contents,
+    of_jets: Sequence[Quantity],
+    of_features: Sequence[Quantity],
+    edges: dict[str, Array],
+    image_edges: Array,
+    jets: int | None,
+) -> Distributions:
+    classes, pixels = len(file.class_names), len(image_edges) - 1
+    empty = [
+        {q.name: Histogram.empty(q.title, q.unit, edges[q.name], classes, q.entry) for q in group}
+        for group in (of_jets, of_features)
+    ]
+    seen = np.zeros(classes, np.int64)
+    momentum, entries = np.zeros((classes, pixels, pixels)), np.zeros((classes, pixels, pixels), np.int64)
+    for raw in map(complete, file.chunks(stop=jets)):
+        with np.errstate(all="ignore"):  # what is not a number is in no bin
+            for quantity in (*of_jets, *of_features):
+                histogram = empty[0].get(quantity.name) if quantity in of_jets else empty[1][quantity.name]
+                assert histogram is not None
+                histogram.fill(*quantity.formula(raw), raw.labels)
+        seen += np.bincount(raw.labels, minlength=classes)
+        if all(raw.has(name) for name in ("pt", "etarel", "phirel")):
+            _add_images(raw, image_edges, momentum, entries)
+    momentum /= np.maximum(1, seen)[:, None, None]
+    return Distributions(file.class_names, seen, empty[0], momentum, image_edges, entries, empty[1])
 
 
-def _momentum_and_mass(jets: Jets) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """pt and mass (GeV) of the sum of a jet's constituents; neither depends on where the jet's axis points."""
-    constituents = np.stack([jets.column(name) for name in FEATURES], axis=1)
-    axis = np.zeros(len(jets))
-    features = jet_axis_features(constituents, jets.offsets, axis, axis)
-    return features[:, 0], features[:, 3]
+def _add_images(raw: RawJets, edges: Array, momentum: Array, entries: NDArray[np.int64]) -> None:
+    label = raw.labels[raw.jet_of]
+    eta, phi, pt = (raw.column(name) for name in ("etarel", "phirel", "pt"))
+    for k in np.unique(raw.labels):
+        mine = label == k
+        place = (eta[mine], phi[mine])
+        momentum[k] += np.histogram2d(*place, bins=(edges, edges), weights=pt[mine])[0]
+        entries[k] += np.histogram2d(*place, bins=(edges, edges))[0].astype(np.int64)
 
 
-def _by_class(
-    values: NDArray[Any], labels: NDArray[np.int64], edges: NDArray[np.float64], classes: int
-) -> NDArray[np.int64]:
-    return np.stack([np.histogram(values[labels == label], edges)[0] for label in range(classes)])
+def _features(files: Sequence[Contents], samples: Sequence[RawJets], name: str) -> tuple[Feature, ...]:
+    if name != "stored":
+        return find_feature_set(name).features
+    for file, sample in zip(files, samples, strict=True):
+        if file.is_schema:
+            stored = [n for n in sample.constituents if n in file.units]
+            return features_of(stored, dict(file.units))
+    return FEATURE_SETS[_FEATURES.get(files[0].source.format, "p4-7")].features
 
 
-def _images(jets: Jets, edges: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
-    label = np.repeat(jets.labels, jets.multiplicity)
-    pt, eta, phi = (jets.column(name) for name in FEATURES)
-    return np.stack(
-        [
-            np.histogram2d(eta[label == k], phi[label == k], bins=(edges, edges), weights=pt[label == k])[0]
-            for k in range(classes)
-        ]
-    )
+def _bins(files: Sequence[Contents], jets: int | None) -> int:
+    """So many that a bin's statistical error stays small beside its content: 60 from 3,000 jets a class on."""
+    fewest = min(min(len(file), jets or len(file)) / max(1, len(file.class_names)) for file in files)
+    return int(np.clip(2.5 * fewest**0.4, 20, 60))
+
+
+def _edges(quantity: Quantity, samples: Sequence[RawJets], bins: int) -> Array:
+    with np.errstate(all="ignore"):
+        values = np.concatenate([quantity.formula(sample)[0] for sample in samples])
+    if quantity.low is not None and quantity.high is not None:
+        return edges_between(quantity.low, quantity.high, bins)
+    return edges_for(values, bins)
+
+
+def _half_width(samples: Sequence[RawJets]) -> float:
+    """The least usual radius that holds nearly all constituents."""
+    angles = [
+        np.maximum(abs(sample.column("etarel")), abs(sample.column("phirel")))
+        for sample in samples
+        if sample.has("etarel") and sample.has("phirel")
+    ]
+    farthest = float(np.percentile(np.concatenate(angles), 99)) if angles and sum(map(len, angles)) else 0.4
+    return next((width for width in _HALF_WIDTHS if farthest <= width), _HALF_WIDTHS[-1])

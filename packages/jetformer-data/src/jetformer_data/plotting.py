@@ -1,84 +1,428 @@
-"""Pictures of the distributions, in the style of the field."""
+"""Pictures of the distributions, in the style of the field: of one file, or of two laid over each other."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from jetformer_data.distributions import Distributions, Histogram, distributions
+from jetformer_data.distributions import Distributions, compare
 from jetformer_data.errors import DataError
 from jetformer_data.extras import require
+from jetformer_data.histograms import Histogram, ratio
+
+FORMATS = ("png", "pdf", "svg")
+
+# Petroff's ten colours (arXiv:2107.02270), which CMS recommends: told apart by colour-blind readers too.
+COLOURS = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#94a4a2"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
+_FIRST, _SECOND = "#3f90da", "#1a1a1a"
+# On top of the style of CMS, which is made for one picture a page.
+_STYLE = {
+    "font.size": 18,
+    "axes.labelsize": 18,
+    "axes.titlesize": 18,
+    "xtick.labelsize": 15,
+    "ytick.labelsize": 15,
+    "legend.fontsize": 15,
+    "xaxis.labellocation": "center",
+    "yaxis.labellocation": "center",
+    "axes.linewidth": 1.2,
+}
+_COLUMNS = 5
+_MIN_ENTRIES = 10  # constituents in a pixel, so that a ratio of two means something
 
 
-def plot(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[Path]:
-    """Draw jet mass, pt, multiplicity and a jet image a class as PNG files in folder `out`; returns their paths."""
-    matplotlib, mplhep = require("matplotlib", "plot"), require("mplhep", "plot")
-    matplotlib.use("Agg")
-    pyplot = require("matplotlib.pyplot", "plot")
-    shown, folder = distributions(path), Path(out)
+@dataclass(frozen=True)
+class Pair:
+    """Two files over the same edges, their labels, and the classes (name, number in each) that are compared."""
+
+    first: Distributions
+    second: Distributions
+    labels: tuple[str, str]
+    classes: tuple[tuple[str, int, int], ...]
+
+
+def plot(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    other: str | os.PathLike[str] | None = None,
+    labels: Sequence[str] = (),
+    features: str | None = "stored",
+    classes: Sequence[str] = (),
+    jets: int | None = None,
+    picture_format: str = "png",
+) -> list[Path]:
+    """Draw a file, or two laid over each other with their ratios, as files in folder `out`; returns their paths.
+
+    `classes`: only these, in this order; `W=w` where the second file calls it otherwise. `jets`: the first so many.
+    """
+    for module in ("matplotlib", "mplhep"):
+        require(module, "plot")
+    if picture_format not in FORMATS:
+        raise DataError(f"format '{picture_format}': expected one of {', '.join(FORMATS)}")
+    paths = [path] if other is None else [path, other]
+    if len(labels) > len(paths):
+        raise DataError(f"label '{labels[len(paths)]}': there are only {len(paths)} files to label")
+    names = [*labels, *(Path(p).name for p in paths[len(labels) :])]
+    seen = compare(paths, features=features, jets=jets)
+    if other is None:
+        figures = draw(seen[0], names[0], _chosen(seen[0], classes))
+    else:
+        figures = draw_pair(Pair(seen[0], seen[1], (names[0], names[1]), _common(seen, paths, classes)))
+    folder, written = Path(out), []
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be used as a folder for plots ({error.strerror})") from error
-    written = []
-    with pyplot.style.context(mplhep.style.CMS):
-        for name, histogram in shown.histograms.items():
-            figure, axes = pyplot.subplots(figsize=(10, 8), layout="constrained")
-            _draw_histogram(axes, mplhep, histogram, shown.class_names)
-            written.append(_save(pyplot, figure, folder / f"{name}.png"))
-        figure = _draw_images(pyplot, shown)
-        written.append(_save(pyplot, figure, folder / "jet_images.png"))
+    with style():
+        for name, figure in figures:
+            written.append(folder / f"{name}.{picture_format}")
+            figure.savefig(written[-1], dpi=100)
     return written
 
 
-def _draw_histogram(axes: Any, mplhep: Any, histogram: Histogram, class_names: tuple[str, ...]) -> None:
-    width = histogram.edges[1] - histogram.edges[0]
-    for density, counts, name in zip(histogram.density(), histogram.counts, class_names, strict=True):
-        if counts.sum():
-            mplhep.histplot(
-                density, histogram.edges, yerr=False, ax=axes, label=name, histtype="step", linewidth=2.5
-            )
-            middles = (histogram.edges[1:] + histogram.edges[:-1]) / 2
-            error = np.sqrt(counts) / counts.sum()
-            axes.errorbar(
-                middles, density, error, fmt="none", ecolor=axes.patches[-1].get_edgecolor(), alpha=0.5
-            )
-    unit = f" [{histogram.unit}]" if histogram.unit else ""
-    axes.set_xlabel(f"{histogram.title}{unit}")
-    axes.set_ylabel(f"Share of jets / {width:.3g}{' ' + histogram.unit if histogram.unit else ''}")
-    axes.set_xlim(histogram.edges[0], histogram.edges[-1])
-    axes.set_ylim(0, 1.3 * max(1e-9, histogram.density().max()))
-    axes.legend(
-        title="Jets from", ncols=len(class_names), loc="upper center", columnspacing=1.0, handlelength=1.2
+@contextmanager
+def style() -> Iterator[None]:
+    """The style of CMS, a little smaller."""
+    mplhep = require("mplhep", "plot")
+    with require("matplotlib.style", "plot").context([mplhep.style.CMS, _STYLE]):
+        yield
+
+
+def draw(seen: Distributions, label: str, classes: Sequence[int]) -> Iterator[tuple[str, Any]]:
+    """(name, figure) for each picture of one file, classes overlaid."""
+    for name, histogram in seen.histograms.items():
+        figure = _figure((9, 7))
+        axes = figure.subplots()
+        _overlay(axes, histogram, seen, classes)
+        _name_axes(axes, histogram)
+        axes.set_ylim(0, 1.05 * max(1e-9, (histogram.density() + histogram.error())[list(classes)].max()))
+        _legend(figure, axes, label, len(classes))
+        yield name, figure
+    if seen.features:
+        yield "features", _feature_page(seen, label, classes)
+    if seen.image_entries.any():
+        yield "jet_images", _images([(label, seen, list(classes))], [seen.class_names[k] for k in classes])
+
+
+def draw_pair(pair: Pair) -> Iterator[tuple[str, Any]]:
+    """(name, figure) for each picture of two files, a panel with its ratio below for each class."""
+    for name, histogram in pair.first.histograms.items():
+        panels = [
+            (class_name, histogram, pair.second.histograms[name], i, j) for class_name, i, j in pair.classes
+        ]
+        yield name, _panels(panels, pair.labels, shared=histogram)
+    for class_name, i, j in pair.classes:
+        if pair.first.features:
+            panels = [
+                (name, histogram, pair.second.features[name], i, j)
+                for name, histogram in pair.first.features.items()
+            ]
+            file_name = re.sub(r"[^\w]+", "_", class_name).strip("_")
+            yield f"features_{file_name}", _panels(panels, pair.labels, title=f"{class_name} jets")
+    if pair.first.image_entries.any() and pair.second.image_entries.any():
+        rows = [
+            (pair.labels[0], pair.first, [i for _, i, _ in pair.classes]),
+            (pair.labels[1], pair.second, [j for _, _, j in pair.classes]),
+        ]
+        yield "jet_images", _images(rows, [name for name, _, _ in pair.classes])
+
+
+def _overlay(axes: Any, histogram: Histogram, seen: Distributions, classes: Sequence[int]) -> None:
+    density, error = histogram.density(), histogram.error()
+    for colour, k in zip(COLOURS * 10, classes, strict=False):
+        _steps(axes, density[k], error[k], histogram.edges, colour, seen.class_names[k])
+
+
+def _steps(axes: Any, density: Any, error: Any, edges: Any, colour: str, label: str | None) -> None:
+    axes.stairs(density, edges, color=colour, linewidth=2.2, label=label, baseline=None)
+    _band(axes, density - error, density + error, edges, colour)
+
+
+def _band(axes: Any, low: Any, high: Any, edges: Any, colour: str) -> None:
+    axes.fill_between(
+        edges, *(np.append(v, v[-1]) for v in (low, high)), step="post", color=colour, alpha=0.25, linewidth=0
     )
 
 
-def _draw_images(pyplot: Any, shown: Distributions) -> Any:
-    columns = len(shown.class_names)
-    figure, row = pyplot.subplots(
-        1, columns, figsize=(5 * columns, 6.2), layout="constrained", squeeze=False, sharey=True
-    )
-    floor = 1e-3
-    scale = require("matplotlib.colors", "plot").LogNorm(floor, max(10 * floor, shown.images.max()))
-    edges = shown.image_edges
-    for axes, image, name in zip(row[0], shown.images, shown.class_names, strict=True):
-        # Pixels below the scale take its lowest colour instead of the colour of the page.
-        drawn = axes.pcolormesh(
-            edges, edges, np.maximum(image, floor).T, norm=scale, cmap="viridis", rasterized=True
-        )
-        axes.set_title(f"{name} jets", pad=14)
-        axes.set_xlabel(r"$\eta - \eta_{jet}$")
-        axes.set_aspect("equal")
-        axes.set_xticks([-0.3, 0, 0.3])
-    row[0][0].set_ylabel(r"$\phi - \phi_{jet}$ [rad]")
-    figure.colorbar(drawn, ax=row[0], label="Mean pt a jet and pixel [GeV]", pad=0.01)
+def _feature_page(seen: Distributions, label: str, classes: Sequence[int]) -> Any:
+    figure, grid = _grid(len(seen.features))
+    for axes, histogram in zip(grid, seen.features.values(), strict=False):
+        _overlay(axes, histogram, seen, classes)
+        _name_axes(axes, histogram, only_x=True)
+        _scale(axes, histogram.density()[list(classes)])
+    for axes in grid[::_COLUMNS]:
+        axes.set_ylabel("Share of constituents")
+    _head(figure, grid[0], label, min(len(classes), 4 * min(len(grid), _COLUMNS)))
     return figure
 
 
-def _save(pyplot: Any, figure: Any, path: Path) -> Path:
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
-    return path
+Panel = tuple[str, Histogram, Histogram, int, int]
+
+
+def _panels(
+    panels: Sequence[Panel],
+    labels: tuple[str, str],
+    shared: Histogram | None = None,
+    title: str | None = None,
+) -> Any:
+    """Two histograms and their ratio a panel. `shared`: all panels show this quantity, one class each."""
+    figure, grid = _grid(len(panels), with_ratios=True, share_y=shared is not None)
+    ticker = require("matplotlib.ticker", "plot")
+    highest = max(
+        max((f.density() + f.error())[i].max(), (s.density() + s.error())[j].max())
+        for _, f, s, i, j in panels
+    )
+    in_words = f"{labels[1]} / {labels[0]}"
+    for k, ((name, first, second, i, j), (above, below)) in enumerate(zip(panels, grid, strict=False)):
+        a, b = first.density()[i], second.density()[j]
+        above.stairs(a, first.edges, color=_FIRST, fill=True, alpha=0.35, label=labels[0])
+        above.stairs(a, first.edges, color=_FIRST, linewidth=1.5, baseline=None)
+        _band(above, a - first.error()[i], a + first.error()[i], first.edges, _FIRST)
+        middles = (first.edges[1:] + first.edges[:-1]) / 2
+        above.errorbar(
+            middles,
+            np.where(b > 0, b, np.nan),
+            second.error()[j],
+            fmt="o",
+            color=_SECOND,
+            ms=3.5,
+            lw=1.2,
+            label=labels[1],
+        )
+        if shared is None:
+            _scale(above, np.stack([a, b]))
+        else:
+            above.set_ylim(0, 1.08 * highest)
+            below.xaxis.set_major_locator(ticker.MaxNLocator(4, steps=(1, 2, 2.5, 5, 10), prune="upper"))
+        _draw_ratio(below, first, second, i, j)
+        _name_axes(below, first, only_x=True)
+        above.tick_params(labelbottom=False)
+        if shared is not None:
+            above.set_title(name, pad=8)
+        if k % _COLUMNS == 0:
+            above.set_ylabel(_share(shared) if shared is not None else "Share of constituents")
+            below.set_ylabel(in_words if len(in_words) < 20 else "Ratio", fontsize=12)
+        elif shared is not None:
+            below.tick_params(labelleft=False)
+    _head(figure, grid[0][0], title, 2)
+    figure.align_ylabels([axes for pair in grid[::_COLUMNS] for axes in pair])
+    return figure
+
+
+def _draw_ratio(axes: Any, first: Histogram, second: Histogram, i: int, j: int) -> None:
+    """Second over first. The band is the error of the first, the bars are those of the second, each on its own."""
+    value, _ = ratio(second, first, j, i)
+    a, b = first.density()[i], second.density()[j]
+    with np.errstate(all="ignore"):
+        a_error, b_error = first.error()[i] / a, value * second.error()[j] / b
+    _band(axes, 1 - a_error, 1 + a_error, first.edges, _FIRST)
+    axes.axhline(1, color=_FIRST, linewidth=1.2)
+    middles = (first.edges[1:] + first.edges[:-1]) / 2
+    axes.errorbar(middles, value, b_error, fmt="o", color=_SECOND, ms=3.5, lw=1.2)
+    axes.set_ylim(0.45, 1.55)
+    axes.set_yticks([0.5, 1, 1.5])
+    # What lies beyond the panel is marked at its edge.
+    for marker, beyond, y in (("^", value > 1.55, 1.52), ("v", value < 0.45, 0.48)):
+        axes.plot(middles[beyond], np.full(beyond.sum(), y), marker, color=_SECOND, ms=4, clip_on=False)
+
+
+def _images(rows: Sequence[tuple[str, Distributions, Sequence[int]]], class_names: Sequence[str]) -> Any:
+    """A row of images a file; with two files, a third row with their ratio."""
+    colours = require("matplotlib.colors", "plot")
+    count = len(rows) + (len(rows) == 2)
+    figure = _figure((3.4 * len(class_names) + 1.6, 3.4 * count + 0.8))
+    grid = figure.subplots(count, len(class_names), squeeze=False, sharex=True, sharey=True)
+    pictures = [seen.images[list(classes)] for _, seen, classes in rows]
+    edges, floor = rows[0][1].image_edges, 1e-3
+    scale = colours.LogNorm(floor, max(10 * floor, *(p.max() for p in pictures)))
+    for row, picture, (label, _, _) in zip(grid, pictures, rows, strict=False):
+        for axes, image in zip(row, picture, strict=True):
+            # Pixels below the scale take its lowest colour instead of the colour of the page.
+            drawn = axes.pcolormesh(
+                edges, edges, np.maximum(image, floor).T, norm=scale, cmap="viridis", rasterized=True
+            )
+        if len(rows) > 1:
+            _row_label(row[0], label)
+    figure.colorbar(
+        drawn, ax=grid[: len(rows)], label="Mean $p_T$ a jet and pixel [GeV]", pad=0.01, aspect=14 * len(rows)
+    )
+    if len(rows) == 2:
+        drawn = _draw_image_ratio(grid[2], rows, pictures)
+        _row_label(grid[2][0], f"{rows[1][0]} / {rows[0][0]}")
+        bar = figure.colorbar(drawn, ax=grid[2:], label="Ratio", pad=0.01, aspect=14)
+        bar.set_ticks([0.5, 1, 2], labels=["0.5", "1", "2"])
+        bar.ax.minorticks_off()
+    half = edges[-1]
+    for axes, name in zip(grid[0], class_names, strict=True):
+        axes.set_title(name, pad=8)
+    for axes in grid.flat:
+        axes.set_aspect("equal")
+        axes.set_xticks([-half / 2, 0, half / 2])
+        axes.set_yticks([-half / 2, 0, half / 2])
+        axes.minorticks_off()
+    for axes in grid[-1]:
+        axes.set_xlabel(r"$\Delta\eta$")
+    for axes in grid[:, 0]:
+        axes.set_ylabel(r"$\Delta\phi$ [rad]")
+    return figure
+
+
+def _draw_image_ratio(row: Any, rows: Any, pictures: Sequence[Any]) -> Any:
+    colours = require("matplotlib.colors", "plot")
+    edges, pixels = rows[0][1].image_edges, pictures[0].shape[-1]
+    group = 2 if pixels % 2 == 0 else 1
+    entries = [_merged(seen.image_entries[list(classes)], group) for _, seen, classes in rows]
+    first, second = (_merged(picture, group) for picture in pictures)
+    edges = edges[::group]
+    is_filled = (entries[0] >= _MIN_ENTRIES) & (entries[1] >= _MIN_ENTRIES)
+    ratios = np.where(is_filled, second / np.where(is_filled, first, 1), np.nan)
+    for axes, image in zip(row, ratios, strict=True):
+        axes.set_facecolor("0.9")
+        drawn = axes.pcolormesh(
+            edges, edges, image.T, norm=colours.LogNorm(0.5, 2), cmap="RdBu_r", rasterized=True
+        )
+    return drawn
+
+
+def _merged(images: NDArray[Any], group: int) -> NDArray[Any]:
+    """Sums of squares of `group` x `group` pixels."""
+    count, pixels, _ = images.shape
+    merged: NDArray[Any] = images.reshape(count, pixels // group, group, pixels // group, group).sum(
+        axis=(2, 4)
+    )
+    return merged
+
+
+def _row_label(axes: Any, text: str) -> None:
+    axes.annotate(
+        text, (-0.42, 0.5), xycoords="axes fraction", rotation=90, ha="right", va="center", fontweight="bold"
+    )
+
+
+def _figure(size: tuple[float, float]) -> Any:
+    return require("matplotlib.figure", "plot").Figure(figsize=size, layout="constrained")
+
+
+def _grid(count: int, with_ratios: bool = False, share_y: bool = False) -> tuple[Any, list[Any]]:
+    """A figure with `count` axes, or pairs of axes for a quantity and its ratio, `_COLUMNS` a row.
+
+    Measured in inches: Matplotlib's own layouts give up on this many axes with their ticks and names.
+    """
+    columns = min(count, _COLUMNS)
+    rows = -(-count // columns)
+    width, height, gap_x, gap_y = 3.6, 4.4 if with_ratios else 3.2, 0.2 if share_y else 0.95, 1.1
+    left, right, top, bottom = 1.25, 0.3, 1.0, 0.9
+    total = (
+        left + columns * width + (columns - 1) * gap_x + right,
+        bottom + rows * height + (rows - 1) * gap_y + top,
+    )
+    figure = require("matplotlib.figure", "plot").Figure(figsize=total)
+
+    def axes_at(x: float, y: float, high: float, **shared: Any) -> Any:
+        return figure.add_axes((x / total[0], y / total[1], width / total[0], high / total[1]), **shared)
+
+    made: list[Any] = []
+    for k in range(count):
+        row, column = divmod(k, columns)
+        x, y = left + column * (width + gap_x), bottom + (rows - 1 - row) * (height + gap_y)
+        if not with_ratios:
+            made.append(axes_at(x, y, height))
+            continue
+        first = made[k - column][0] if share_y and column else None
+        above = axes_at(x, y + 0.27 * height, 0.73 * height, sharey=first)
+        made.append((above, axes_at(x, y, 0.24 * height, sharex=above)))
+        if first is not None:
+            above.tick_params(labelleft=False)
+    return figure, made
+
+
+def _head(figure: Any, axes: Any, title: str | None, columns: int) -> None:
+    """The legend of the first axes in the middle above all."""
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        names,
+        title=title,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 1 - 0.08 / figure.get_figheight()),
+        ncols=columns,
+        handlelength=1.3,
+        borderaxespad=0,
+    )
+
+
+def _name_axes(axes: Any, histogram: Histogram, only_x: bool = False) -> None:
+    axes.set_xlabel(histogram.title + (f" [{histogram.unit}]" if histogram.unit not in ("", "1") else ""))
+    axes.set_xlim(histogram.edges[0], histogram.edges[-1])
+    if not only_x:
+        axes.set_ylabel(_share(histogram))
+
+
+def _share(histogram: Histogram) -> str:
+    width = histogram.edges[1] - histogram.edges[0]
+    return f"Share of {histogram.entry} / {width:.3g}{' ' + histogram.unit if histogram.unit else ''}"
+
+
+def _scale(axes: Any, density: Any) -> None:
+    """Logarithmic where a peak would hide the rest."""
+    filled = density[density > 0]
+    if len(filled) > 5 and filled.max() > 30 * np.median(filled):
+        axes.set_yscale("log")
+        axes.set_ylim(max(filled.min(), 1e-6 * filled.max()) / 2, 3 * filled.max())
+    else:
+        axes.set_ylim(0, 1.15 * max(1e-9, density.max()))
+
+
+def _legend(figure: Any, axes: Any, label: str, classes: int) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, names, title=label, loc="outside upper center", ncols=min(classes, 5), handlelength=1.3
+    )
+
+
+def _chosen(seen: Distributions, classes: Sequence[str]) -> list[int]:
+    names = [name.partition("=")[0] for name in classes] or [
+        name for name, jets in zip(seen.class_names, seen.jets, strict=True) if jets
+    ]
+    missing = [name for name in names if name not in seen.class_names]
+    if missing:
+        raise DataError(
+            f"class '{missing[0]}': not among the classes of the file ({', '.join(seen.class_names)})"
+        )
+    return [seen.class_names.index(name) for name in names]
+
+
+def _common(
+    seen: Sequence[Distributions], paths: Sequence[Any], classes: Sequence[str]
+) -> tuple[tuple[str, int, int], ...]:
+    first, second = seen
+    if not classes:
+        classes = [
+            name
+            for name, jets in zip(first.class_names, first.jets, strict=True)
+            if jets and name in second.class_names and second.jets[second.class_names.index(name)]
+        ]
+    if not classes:
+        held = [", ".join(n for n, j in zip(s.class_names, s.jets, strict=True) if j) for s in seen]
+        raise DataError(
+            f"{paths[0]} holds {held[0]}, {paths[1]} holds {held[1]}: no class has jets in both; "
+            "say which belong together with --classes A=B"
+        )
+    pairs = [(name.partition("=")[0], name.partition("=")[2] or name) for name in classes]
+    _chosen(first, [a for a, _ in pairs])
+    _chosen(second, [b for _, b in pairs])
+    return tuple(
+        (a if a == b else f"{a} / {b}", first.class_names.index(a), second.class_names.index(b))
+        for a, b in pairs
+    )

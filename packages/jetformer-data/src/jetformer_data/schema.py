@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from jetformer_data.errors import DataError, SchemaError
 from jetformer_data.jets import JET_UNITS, UNITS, Jets, Normalisation
 from jetformer_data.places import Rows
-from jetformer_data.validation import require_array, require_labels, validate
+from jetformer_data.validation import require_array, require_labels, validate, validate_structure
 
 __all__ = [
     "JET_UNITS",
@@ -189,8 +189,11 @@ class Reader:
         """Schema version that the file states."""
         return str(self._file.attrs["schema_version"])
 
-    def read(self, start: int | None = None, stop: int | None = None) -> Jets:
-        """Jets `start:stop` (as in a slice); `offsets` starts at 0 again. What is read is checked."""
+    def read(self, start: int | None = None, stop: int | None = None, values: bool = True) -> Jets:
+        """Jets `start:stop` (as in a slice); `offsets` starts at 0 again. What is read is checked.
+
+        `values=False` lets labels and features have any value, for a program that looks for what is wrong with them.
+        """
         first, last, _ = slice(start, stop).indices(len(self))
         last = max(first, last)
         with self._reading():
@@ -215,7 +218,7 @@ class Reader:
                 provenance=self.provenance,
                 groups=self._file["groups"][first:last] if self.has_groups else None,
             )
-        validate(jets, str(self.path), first)
+        (validate if values else validate_structure)(jets, str(self.path), first)
         return jets
 
     def per_jet(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:

@@ -17,12 +17,17 @@ from jetformer_data.jets import Jets, feature_columns
 
 def validate(jets: Jets, where: str = "jets in memory", first_jet: int = 0) -> None:
     """Check dtypes, shapes, names and values of `jets`; `first_jet` is added to the jet numbers in messages."""
-    _arrays(jets, where)
-    _names(jets, where)
-    _offsets(jets.offsets, len(jets.constituents), where, first_jet)
+    validate_structure(jets, where, first_jet)
     require_labels(jets.labels, len(jets.class_names), where, first_jet)
     _finite(jets, where, first_jet)
     _sorted(jets, where, first_jet)
+
+
+def validate_structure(jets: Jets, where: str = "jets in memory", first_jet: int = 0) -> None:
+    """Check all but the values of labels and features."""
+    _arrays(jets, where)
+    _names(jets, where)
+    _offsets(jets.offsets, len(jets.constituents), where, first_jet)
 
 
 def require_array(array: Any, name: str, dtype: type, shape: tuple[int | None, ...], where: str) -> None:
