@@ -130,5 +130,5 @@ class _SchemaSource:
 def open_source(path: str | os.PathLike[str]) -> Any:
     try:
         return import_module("jetformer_data.sources").open_source(path)
-    except ModuleNotFoundError:
+    except (ImportError, AttributeError):
         return _SchemaSource(path)

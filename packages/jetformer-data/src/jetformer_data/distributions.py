@@ -86,13 +86,14 @@ def compare(
         for path, file in zip(paths, files, strict=True):
             if not len(file):
                 raise DataError(f"{path}: holds no jets, so there is nothing to draw")
-        samples = [complete(file.sample(_SAMPLE_JETS)) for file in files]
+        read = [file.sample(_SAMPLE_JETS) for file in files]
+        samples = [complete(raw) for raw in read]
         of_jets = [q for q in JET_QUANTITIES if quantities is None or q.name in quantities]
         of_jets = [q for q in of_jets if all(q.is_in(sample) for sample in samples)]
-        wanted = () if features is None else feature_quantities(_features(files, samples, features))
+        wanted = () if features is None else feature_quantities(_features(files, read, features))
         of_features = [q for q in wanted if all(q.is_in(sample) for sample in samples)]
         bins = _bins(files, jets)
-        edges = {q.name: _edges(q, samples, bins) for q in (*of_jets, *of_features)}
+        edges = {q.name: _edges(q, samples, bins[q.entry]) for q in (*of_jets, *of_features)}
         if half_width is None:
             half_width = _half_width(samples)
         image_edges = np.linspace(-half_width, half_width, pixels + 1)
@@ -142,15 +143,15 @@ def _features(files: Sequence[Contents], samples: Sequence[RawJets], name: str) 
         return find_feature_set(name).features
     for file, sample in zip(files, samples, strict=True):
         if file.is_schema:
-            stored = [n for n in sample.constituents if n in file.units]
-            return features_of(stored, dict(file.units))
+            return features_of(tuple(sample.constituents), file.units)
     return FEATURE_SETS[_FEATURES.get(files[0].source.format, "p4-7")].features
 
 
-def _bins(files: Sequence[Contents], jets: int | None) -> int:
+def _bins(files: Sequence[Contents], jets: int | None) -> dict[str, int]:
     """So many that a bin's statistical error stays small beside its content: 60 from 3,000 jets a class on."""
     fewest = min(min(len(file), jets or len(file)) / max(1, len(file.class_names)) for file in files)
-    return int(np.clip(2.5 * fewest**0.4, 20, 60))
+    bins = int(np.clip(2.5 * fewest**0.4, 20, 60))
+    return {"jets": bins, "constituents": min(60, 3 * bins // 2)}
 
 
 def _edges(quantity: Quantity, samples: Sequence[RawJets], bins: int) -> Array:

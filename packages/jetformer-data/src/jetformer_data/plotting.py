@@ -39,6 +39,9 @@ _STYLE = {
     "axes.linewidth": 1.2,
 }
 _COLUMNS = 5
+_MOST_BANDS = 5  # classes with an error band each, before they hide one another
+_IMAGE_LABEL = "Mean $p_T$ a jet and pixel [GeV]"
+_FAINTEST = 1e-3  # GeV
 _MIN_ENTRIES = 10  # constituents in a pixel, so that a ratio of two means something
 
 
@@ -112,7 +115,7 @@ def draw(seen: Distributions, label: str, classes: Sequence[int]) -> Iterator[tu
     if seen.features:
         yield "features", _feature_page(seen, label, classes)
     if seen.image_entries.any():
-        yield "jet_images", _images([(label, seen, list(classes))], [seen.class_names[k] for k in classes])
+        yield "jet_images", _images(seen, classes, label)
 
 
 def draw_pair(pair: Pair) -> Iterator[tuple[str, Any]]:
@@ -131,22 +134,17 @@ def draw_pair(pair: Pair) -> Iterator[tuple[str, Any]]:
             file_name = re.sub(r"[^\w]+", "_", class_name).strip("_")
             yield f"features_{file_name}", _panels(panels, pair.labels, title=f"{class_name} jets")
     if pair.first.image_entries.any() and pair.second.image_entries.any():
-        rows = [
-            (pair.labels[0], pair.first, [i for _, i, _ in pair.classes]),
-            (pair.labels[1], pair.second, [j for _, _, j in pair.classes]),
-        ]
-        yield "jet_images", _images(rows, [name for name, _, _ in pair.classes])
+        yield "jet_images", _images_of_pair(pair)
 
 
 def _overlay(axes: Any, histogram: Histogram, seen: Distributions, classes: Sequence[int]) -> None:
     density, error = histogram.density(), histogram.error()
     for colour, k in zip(COLOURS * 10, classes, strict=False):
-        _steps(axes, density[k], error[k], histogram.edges, colour, seen.class_names[k])
-
-
-def _steps(axes: Any, density: Any, error: Any, edges: Any, colour: str, label: str | None) -> None:
-    axes.stairs(density, edges, color=colour, linewidth=2.2, label=label, baseline=None)
-    _band(axes, density - error, density + error, edges, colour)
+        axes.stairs(
+            density[k], histogram.edges, color=colour, linewidth=2, label=seen.class_names[k], baseline=None
+        )
+        if len(classes) <= _MOST_BANDS:
+            _band(axes, density[k] - error[k], density[k] + error[k], histogram.edges, colour)
 
 
 def _band(axes: Any, low: Any, high: Any, edges: Any, colour: str) -> None:
@@ -237,35 +235,63 @@ def _draw_ratio(axes: Any, first: Histogram, second: Histogram, i: int, j: int) 
         axes.plot(middles[beyond], np.full(beyond.sum(), y), marker, color=_SECOND, ms=4, clip_on=False)
 
 
-def _images(rows: Sequence[tuple[str, Distributions, Sequence[int]]], class_names: Sequence[str]) -> Any:
-    """A row of images a file; with two files, a third row with their ratio."""
-    colours = require("matplotlib.colors", "plot")
-    count = len(rows) + (len(rows) == 2)
-    figure = _figure((3.4 * len(class_names) + 1.6, 3.4 * count + 0.8))
-    grid = figure.subplots(count, len(class_names), squeeze=False, sharex=True, sharey=True)
-    pictures = [seen.images[list(classes)] for _, seen, classes in rows]
-    edges, floor = rows[0][1].image_edges, 1e-3
-    scale = colours.LogNorm(floor, max(10 * floor, *(p.max() for p in pictures)))
-    for row, picture, (label, _, _) in zip(grid, pictures, rows, strict=False):
-        for axes, image in zip(row, picture, strict=True):
-            # Pixels below the scale take its lowest colour instead of the colour of the page.
-            drawn = axes.pcolormesh(
-                edges, edges, np.maximum(image, floor).T, norm=scale, cmap="viridis", rasterized=True
-            )
-        if len(rows) > 1:
-            _row_label(row[0], label)
-    figure.colorbar(
-        drawn, ax=grid[: len(rows)], label="Mean $p_T$ a jet and pixel [GeV]", pad=0.01, aspect=14 * len(rows)
-    )
-    if len(rows) == 2:
-        drawn = _draw_image_ratio(grid[2], rows, pictures)
-        _row_label(grid[2][0], f"{rows[1][0]} / {rows[0][0]}")
-        bar = figure.colorbar(drawn, ax=grid[2:], label="Ratio", pad=0.01, aspect=14)
-        bar.set_ticks([0.5, 1, 2], labels=["0.5", "1", "2"])
-        bar.ax.minorticks_off()
-    half = edges[-1]
-    for axes, name in zip(grid[0], class_names, strict=True):
+def _images(seen: Distributions, classes: Sequence[int], label: str) -> Any:
+    """Images of one file, `_COLUMNS` a row."""
+    columns = min(len(classes), _COLUMNS)
+    figure, grid = _image_grid(-(-len(classes) // columns), columns)
+    drawn = _draw_images(grid.flat, seen.images[list(classes)], seen.image_edges, _image_scale([seen.images]))
+    for axes, k in zip(grid.flat, classes, strict=False):
+        axes.set_title(seen.class_names[k], pad=8)
+    for axes in grid.flat[len(classes) :]:
+        axes.set_axis_off()
+    figure.suptitle(label, fontsize=18)
+    figure.colorbar(drawn, ax=grid, label=_IMAGE_LABEL, pad=0.01, aspect=14 * len(grid))
+    _name_image_axes(grid, seen.image_edges)
+    return figure
+
+
+def _images_of_pair(pair: Pair) -> Any:
+    """A row of images a file, and one with their ratio."""
+    seen = (pair.first, pair.second)
+    chosen = ([i for _, i, _ in pair.classes], [j for _, _, j in pair.classes])
+    figure, grid = _image_grid(3, len(pair.classes))
+    scale = _image_scale([s.images[k] for s, k in zip(seen, chosen, strict=True)])
+    for row, file, classes, label in zip(grid, seen, chosen, pair.labels, strict=False):
+        drawn = _draw_images(row, file.images[classes], file.image_edges, scale)
+        _row_label(row[0], label)
+    figure.colorbar(drawn, ax=grid[:2], label=_IMAGE_LABEL, pad=0.01, aspect=28)
+    drawn = _draw_image_ratio(grid[2], seen, chosen)
+    _row_label(grid[2][0], f"{pair.labels[1]} / {pair.labels[0]}")
+    bar = figure.colorbar(drawn, ax=grid[2:], label="Ratio", pad=0.01, aspect=14)
+    bar.set_ticks([0.5, 1, 2], labels=["0.5", "1", "2"])
+    bar.ax.minorticks_off()
+    for axes, (name, _, _) in zip(grid[0], pair.classes, strict=True):
         axes.set_title(name, pad=8)
+    _name_image_axes(grid, pair.first.image_edges)
+    return figure
+
+
+def _image_grid(rows: int, columns: int) -> tuple[Any, Any]:
+    figure = _figure((3.4 * columns + 1.6, 3.4 * rows + 0.8))
+    return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+
+
+def _image_scale(images: Sequence[NDArray[Any]]) -> Any:
+    most = max(10 * _FAINTEST, *(float(i.max()) for i in images))
+    return require("matplotlib.colors", "plot").LogNorm(_FAINTEST, most)
+
+
+def _draw_images(row: Any, images: NDArray[Any], edges: NDArray[Any], scale: Any) -> Any:
+    for axes, image in zip(row, images, strict=False):
+        # Pixels below the scale take its lowest colour instead of the colour of the page.
+        drawn = axes.pcolormesh(
+            edges, edges, np.maximum(image, _FAINTEST).T, norm=scale, cmap="viridis", rasterized=True
+        )
+    return drawn
+
+
+def _name_image_axes(grid: Any, edges: NDArray[Any]) -> None:
+    half = edges[-1]
     for axes in grid.flat:
         axes.set_aspect("equal")
         axes.set_xticks([-half / 2, 0, half / 2])
@@ -275,16 +301,15 @@ def _images(rows: Sequence[tuple[str, Distributions, Sequence[int]]], class_name
         axes.set_xlabel(r"$\Delta\eta$")
     for axes in grid[:, 0]:
         axes.set_ylabel(r"$\Delta\phi$ [rad]")
-    return figure
 
 
-def _draw_image_ratio(row: Any, rows: Any, pictures: Sequence[Any]) -> Any:
+def _draw_image_ratio(row: Any, seen: Sequence[Distributions], chosen: Sequence[list[int]]) -> Any:
+    """The second over the first in squares of four pixels, grey where either has few constituents."""
     colours = require("matplotlib.colors", "plot")
-    edges, pixels = rows[0][1].image_edges, pictures[0].shape[-1]
-    group = 2 if pixels % 2 == 0 else 1
-    entries = [_merged(seen.image_entries[list(classes)], group) for _, seen, classes in rows]
-    first, second = (_merged(picture, group) for picture in pictures)
-    edges = edges[::group]
+    group = 2 if seen[0].images.shape[-1] % 2 == 0 else 1
+    entries = [_merged(s.image_entries[k], group) for s, k in zip(seen, chosen, strict=True)]
+    first, second = (_merged(s.images[k], group) for s, k in zip(seen, chosen, strict=True))
+    edges = seen[0].image_edges[::group]
     is_filled = (entries[0] >= _MIN_ENTRIES) & (entries[1] >= _MIN_ENTRIES)
     ratios = np.where(is_filled, second / np.where(is_filled, first, 1), np.nan)
     for axes, image in zip(row, ratios, strict=True):
@@ -377,7 +402,8 @@ def _share(histogram: Histogram) -> str:
 def _scale(axes: Any, density: Any) -> None:
     """Logarithmic where a peak would hide the rest."""
     filled = density[density > 0]
-    if len(filled) > 5 and filled.max() > 30 * np.median(filled):
+    small = filled if density.shape[-1] <= 5 else np.median(filled) if len(filled) else 1
+    if len(filled) and filled.max() > 30 * np.min(small):
         axes.set_yscale("log")
         axes.set_ylim(max(filled.min(), 1e-6 * filled.max()) / 2, 3 * filled.max())
     else:

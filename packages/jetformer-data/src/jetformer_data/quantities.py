@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,17 @@ from jetformer_data.raw import RawJets
 
 Array = NDArray[np.float64]
 LEADING = 8
+# Features that are a column of `raw` under another name.
+_SAME = {
+    "e": "energy",
+    "part_charge": "charge",
+    "part_isChargedHadron": "is_charged_hadron",
+    "part_isNeutralHadron": "is_neutral_hadron",
+    "part_isPhoton": "is_photon",
+    "part_isElectron": "is_electron",
+    "part_isMuon": "is_muon",
+    "part_dphi": "phirel",
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ def feature_quantities(features: Iterable[Feature]) -> tuple[Quantity, ...]:
     return tuple(map(quantity, features))
 
 
-def features_of(names: Sequence[str], units: dict[str, str]) -> tuple[Feature, ...]:
+def features_of(names: Sequence[str], units: Mapping[str, str]) -> tuple[Feature, ...]:
     """The features that columns of these names are, so that they can be computed for another file too."""
     known = {feature.name: feature for features in FEATURE_SETS.values() for feature in features.features}
     return tuple(known.get(name, Feature(name, units.get(name, ""))) for name in names)
@@ -109,11 +120,12 @@ def complete(raw: RawJets) -> RawJets:
     Without a stored axis, jets lie at eta = phi = 0: neither mass nor pt nor anything seen from the axis depends on it.
     """
     columns, jets = dict(raw.constituents), dict(raw.jets)
+    for name, ours in _SAME.items():
+        if name in columns:
+            columns.setdefault(ours, columns[name])
     for name in ("part_pt_log", "pt_log"):
         if name in columns and not raw.has("pt"):
             columns["pt"] = np.exp(raw.column(name))
-    if "part_dphi" in columns and not raw.has("phirel"):
-        columns["phirel"] = raw.column("part_dphi")
     if "part_deta" in columns and not raw.has("etarel"):
         outwards = np.where(raw.column("jet_eta") < 0, -1.0, 1.0) if raw.has("jet_eta") else np.ones(len(raw))
         columns["etarel"] = raw.column("part_deta") * outwards[raw.jet_of]

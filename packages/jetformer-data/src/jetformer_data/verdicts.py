@@ -33,7 +33,7 @@ _FEW_DUPLICATES = 1e-3  # of the jets: more is a mistake in the making of the fi
 # A pile at the greatest number of constituents: so many jets, and so many times those at each of the numbers below it.
 _LEAST_PILE, _STEEP_PILE, _NEIGHBOURS = 5, 4, 5
 _LEAST_BALANCE = 0.1  # of the largest class
-_MOST_UNREADABLE = 50  # jets that are looked for one by one in a piece
+_MOST_UNREADABLE = 50  # jets that are looked for one by one
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class Verdict:
 class Rule:
     """`wrong(raw)` is True where a constituent (or jet, by `of`) is not `phrase`; `shown` is what to print of it.
 
-    It is asked where `needs` can be had and at least one of `stored` is in the file itself.
+    It is asked where `needs` can be had and at least one of `stored` is in the file itself. `only_ours`: files in other
+    formats may break it, since `convert` mends it or people publish such jets, so there it is a warning.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Rule:
     phrase: str
     shown: str | None = None
     stored: tuple[str, ...] = ()
+    only_ours: bool = False
 
     def applies_to(self, raw: RawJets) -> bool:
         is_stored = not self.stored or any(n in raw.constituents or n in raw.jets for n in self.stored)
@@ -112,7 +114,15 @@ RULES = (
         f"within {MAX_ETA:.0f} of 0",
         "eta",
     ),
-    Rule("phi", "constituents", (), lambda raw: _beyond_pi(_ANGLES, raw), _IN_PI, stored=_ANGLES),
+    Rule(
+        "phi",
+        "constituents",
+        (),
+        lambda raw: _beyond_pi(_ANGLES, raw),
+        _IN_PI,
+        stored=_ANGLES,
+        only_ours=True,
+    ),
     Rule(
         "energy",
         "constituents",
@@ -121,8 +131,9 @@ RULES = (
         "at least |p|",
         "energy",
         ("energy",),
+        only_ours=True,
     ),
-    Rule("order", "constituents", ("pt",), _rises, "sorted by falling pt", "pt"),
+    Rule("order", "constituents", ("pt",), _rises, "sorted by falling pt", "pt", only_ours=True),
     Rule(
         "charge",
         "constituents",
@@ -175,7 +186,7 @@ class Check(ABC):
 
 
 class RuleCheck(Check):
-    """Counts what breaks a rule. `level`: of what is found."""
+    """Counts what breaks a rule, in completed jets. `level`: of what is found."""
 
     def __init__(self, rule: Rule, level: Level = "FAIL") -> None:
         self.rule, self.level = rule, level
@@ -184,7 +195,6 @@ class RuleCheck(Check):
         self.jet: int | None = None
 
     def see(self, raw: RawJets, first: int) -> None:
-        raw = complete(raw)
         if not self.rule.applies_to(raw):
             return
         wrong = self.rule.wrong(raw)
@@ -336,9 +346,7 @@ def validate(
 ) -> list[Verdict]:
     """All verdicts on a file; `progress(done, jets)` is called now and then. Raises `DataError` if it cannot be opened."""
     with open_contents(path) as file, DuplicateFinder() as finder:
-        # Readers of published formats sort; only a file of ours must be sorted already.
-        order: Level = "FAIL" if file.is_schema else "warn"
-        rules = [RuleCheck(rule, order if rule.name == "order" else "FAIL") for rule in RULES]
+        rules = [RuleCheck(r, "warn" if r.only_ours and not file.is_schema else "FAIL") for r in RULES]
         labels, multiplicity, finite, duplicates = (
             Labels(file.class_names),
             Multiplicity(),
@@ -349,8 +357,11 @@ def validate(
         for first, raw in readable.pieces():
             with np.errstate(all="ignore"):  # what is not finite is one check's business, not all the others'
                 labels.see(raw, first)
-                for check in (multiplicity, finite, *rules, duplicates):
+                for check in (multiplicity, finite, duplicates):
                     check.see(raw, first)
+                whole = complete(raw)
+                for rule in rules:
+                    rule.see(whole, first)
             progress(first + len(raw), len(file))
         verdicts = [readable.verdict(), labels.verdict()]
         if len(file):
@@ -369,14 +380,13 @@ class Readable:
 
     def pieces(self) -> Iterator[tuple[int, RawJets]]:
         for start in range(0, len(self.file), CHUNK_JETS):
-            allowed = self.count + _MOST_UNREADABLE
-            yield from self._read(start, min(start + CHUNK_JETS, len(self.file)), allowed)
+            yield from self._read(start, min(start + CHUNK_JETS, len(self.file)))
 
-    def _read(self, start: int, stop: int, allowed: int) -> Iterator[tuple[int, RawJets]]:
+    def _read(self, start: int, stop: int) -> Iterator[tuple[int, RawJets]]:
         try:
             raw = self.file.read_unchecked(start, stop)
         except DataError as error:
-            if stop - start == 1 or self.count >= allowed:
+            if stop - start == 1 or self.count >= _MOST_UNREADABLE:
                 self.count += stop - start
                 if self.jet is None:
                     self.jet, self.reason = start, str(error)
@@ -385,8 +395,8 @@ class Readable:
             yield start, raw
             return
         middle = (start + stop) // 2
-        yield from self._read(start, middle, allowed)
-        yield from self._read(middle, stop, allowed)
+        yield from self._read(start, middle)
+        yield from self._read(middle, stop)
 
     def verdict(self) -> Verdict:
         kind = f"{self.file.source.format}{' ' + self.file.version if self.file.version else ''}"
