@@ -22,7 +22,7 @@ from jetformer_model.taggers.particlenet import EdgeConv, ParticleNet, around_th
 
 REAL = 3  # constituents of the one jet, of 5 slots
 INPUTS = Inputs(
-    ("log_pt", "etarel", "charge", "phi"),
+    ("part_pt_log", "etarel", "charge", "phi"),
     ("", "1", "e", "rad"),
     (4.0, 0.0, 0.1, 0.5),
     (0.7, 0.1, 0.5, 2.0),
@@ -223,6 +223,16 @@ def test_pairwise_interactions_do_not_change_when_the_jet_is_turned(jet: Tensor,
     torch.testing.assert_close(found, network.pair_bias(momenta, mask), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("interactions", (True, False))
+def test_no_softmax_of_the_particle_transformer_runs_over_nothing(interactions: bool) -> None:
+    """A jet without constituents has a key too: what a softmax over none gives depends on the kernel, often no number."""
+    network = ParticleTransformer(INPUTS, 5, 3, interactions=interactions)
+    bias = network._bias(torch.zeros(2, 5, 4), torch.arange(5) < torch.tensor([[0], [2]]))
+    keys = bias.isfinite() if interactions else bias
+    assert keys.any(-1).all()
+    assert keys[1].sum(-1).max() == 2
+
+
 def test_particle_transformer_under_bf16_autocast_stays_close(jet: Tensor, mask: Tensor) -> None:
     network = ParticleTransformer(INPUTS, 5, 3).eval()
     with torch.autocast("cpu", torch.bfloat16):
@@ -276,17 +286,22 @@ def test_particlenet_in_training_norms_real_rows_alone() -> None:
         torch.testing.assert_close(found, expected, msg=name)
 
 
-def test_linformer_with_projections_that_change_nothing_is_attention(jet: Tensor, mask: Tensor) -> None:
-    """E = F = 1 on all tokens but padding: softmax over the same scores, and a padded key scores 0 rather than none."""
-    network = Linformer(preset("150p", features=4, classes=3, constituents=3, embed_dim=8), rank=4).eval()
-    block = network.blocks[0]
-    block.project_keys.weight.copy_(torch.eye(4))
-    block.project_values.weight.copy_(torch.eye(4))
-    x = torch.randn(1, 4, 8)
-    q, k, v = block.qkv(block.attention_norm(x, None)).unflatten(-1, (3, 2, 4)).permute(2, 0, 3, 1, 4)
-    scores = (q @ k.transpose(-1, -2) / 2).softmax(-1) @ v
-    y = x + block.output(scores.transpose(1, 2).flatten(2))
-    hidden = block.expand(nn.functional.silu(block.feedforward_norm(y, None)))
-    expected = y + block.contract(nn.functional.silu(block.hidden_norm(hidden, None)))
-    found = block(x, torch.ones(1, 4, dtype=torch.bool))
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+def test_linformer_block_sees_real_tokens_alone(mask: Tensor) -> None:
+    """Keys and values are those of the class token and the real constituents, each projected to two mixtures."""
+    torch.manual_seed(8)
+    network = Linformer(preset("150p", features=4, classes=3, constituents=5, embed_dim=8), rank=2).eval()
+    block, x = network.blocks[0], torch.randn(6, 8)
+    found = block(x[None], nn.functional.pad(mask, (1, 0), value=True))[0]
+    real = 1 + REAL
+    q, k, v = block.qkv(block.attention_norm(x, None)).chunk(3, -1)
+    k = block.project_keys.weight[:, :real] @ k[:real]
+    v = block.project_values.weight[:, :real] @ v[:real]
+    for i in range(real):
+        heads = [
+            (q[i, part] @ k[:, part].T / math.sqrt(4)).softmax(0) @ v[:, part]
+            for part in (slice(0, 4), slice(4, 8))
+        ]
+        y = x[i] + block.output(torch.cat(heads))
+        hidden = block.expand(nn.functional.silu(block.feedforward_norm(y, None)))
+        expected = y + block.contract(nn.functional.silu(block.hidden_norm(hidden, None)))
+        torch.testing.assert_close(found[i], expected, rtol=1e-4, atol=1e-5)

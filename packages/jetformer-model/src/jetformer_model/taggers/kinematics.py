@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from jetformer_model.errors import ModelError
 from jetformer_model.state import Inputs
 
-# quantity: the features that give it, best first; those that start with log_ are natural logarithms
+# quantity: the features that give it, best first; part_pt_log is a natural logarithm
 NAMES: dict[str, tuple[str, ...]] = {
-    "pt": ("pt", "log_pt"),
-    "eta": ("etarel", "eta", "deta", "delta_eta"),
-    "phi": ("phirel", "phi", "dphi", "delta_phi"),
+    "pt": ("pt", "part_pt_log"),
+    "eta": ("etarel", "eta", "part_deta"),
+    "phi": ("phirel", "phi", "part_dphi"),
 }
 
 
@@ -42,7 +42,7 @@ class Kinematics(nn.Module):
         super().__init__()
         names = [_feature_for(quantity, inputs.features) for quantity in quantities]
         self.columns = [inputs.features.index(name) for name in names]
-        self.logarithmic = [name.startswith("log_") for name in names]
+        self.logarithmic = [name.endswith("_log") for name in names]
         self.register_buffer("mean", torch.tensor([inputs.mean[column] for column in self.columns]))
         self.register_buffer("std", torch.tensor([inputs.std[column] for column in self.columns]))
 
