@@ -20,10 +20,9 @@ import numpy as np
 
 from jetformer_data.errors import DataError, SchemaError
 from jetformer_data.extras import require_installed
-from jetformer_data.jets import JET_UNITS, UNITS, Jets
+from jetformer_data.features import find_feature_set, to_jets
 from jetformer_data.making import make_jets, make_provenance
 from jetformer_data.processes import STYLES, Style
-from jetformer_data.raw import RawJets
 from jetformer_data.schema import Reader, Writer, write
 from jetformer_data.splitting import split_mask
 from jetformer_data.statistics import Welford
@@ -44,6 +43,7 @@ class Shard:
     start: int
     jets: int
     path: Path
+    substructure: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,17 @@ def generate(
     overwrite: bool = False,
     shard_jets: int = SHARD_JETS,
     progress: Callable[[int], None] = lambda done: None,
+    substructure: bool = False,
 ) -> Outcome:
-    """Write `jets` jets to `out`; `progress(done)` is called now and then with the number of jets so far."""
+    """Write `jets` jets to `out`; `progress(done)` is called now and then with the number of jets so far.
+
+    With `substructure` they have soft-drop mass and N-subjettiness too.
+    """
     for module in ("pythia8mc", "fastjet", "awkward"):
         require_installed(module, "generate")
     _require_sense(style, jets, seed, workers, shard_jets)
     out, begin = Path(out), time.monotonic()
-    provenance = make_provenance(STYLES[style], jets, seed, shard_jets)
+    provenance = make_provenance(STYLES[style], jets, seed, shard_jets, substructure)
     folder = out.with_name(out.name + ".parts")
     if out.exists() and not overwrite:
         with Reader(out) as reader:
@@ -81,7 +85,7 @@ def generate(
         return Outcome(out, jets, jets, 0.0, 0.0)
     _claim(folder, provenance)
     with Lock(folder):
-        shards = plan(style, jets, seed, shard_jets, folder)
+        shards = plan(style, jets, seed, shard_jets, folder, substructure)
         missing = [shard for shard in shards if not _is_finished(shard)]
         reused = jets - sum(shard.jets for shard in missing)
         cpu_seconds = run_workers(make_shard, missing, workers, folder, lambda done: progress(reused + done))
@@ -90,10 +94,16 @@ def generate(
     return Outcome(out, jets, reused, time.monotonic() - begin, cpu_seconds)
 
 
-def plan(style: str, jets: int, seed: int, shard_jets: int, folder: Path) -> list[Shard]:
+def plan(
+    style: str, jets: int, seed: int, shard_jets: int, folder: Path, substructure: bool = False
+) -> list[Shard]:
     """The shards of a set, in order."""
+
+    def path(number: int) -> Path:
+        return folder / f"shard-{number:06d}.h5"
+
     return [
-        Shard(style, seed, number, start, min(shard_jets, jets - start), folder / f"shard-{number:06d}.h5")
+        Shard(style, seed, number, start, min(shard_jets, jets - start), path(number), substructure)
         for number, start in enumerate(range(0, jets, shard_jets))
     ]
 
@@ -101,7 +111,9 @@ def plan(style: str, jets: int, seed: int, shard_jets: int, folder: Path) -> lis
 def make_shard(shard: Shard, report: Callable[[int], None]) -> None:
     """Make the jets of one shard and store them."""
     seeds = np.random.SeedSequence(shard.seed, spawn_key=(shard.number,))
-    write(shard.path, _stored(make_jets(STYLES[shard.style], shard.start, shard.jets, seeds, report)))
+    style = STYLES[shard.style]
+    raw = make_jets(style, shard.start, shard.jets, seeds, report, shard.substructure)
+    write(shard.path, to_jets(raw, find_feature_set(style.features))[0])
 
 
 def merge(shards: list[Shard], out: Path, partial: Path, provenance: dict[str, Any]) -> None:
@@ -113,28 +125,14 @@ def merge(shards: list[Shard], out: Path, partial: Path, provenance: dict[str, A
                 for jets in reader.chunks(_MERGED_JETS):
                     start = writer.jets
                     writer.append(jets)
-                    training = jets.select(split_mask(writer.jets, "train", start=start, groups=jets.groups))
-                    welford = (welford or Welford(len(jets.feature_names))).update(training.constituents)
+                    if jets.normalisation is None:  # else the set's published constants are kept
+                        training = jets.select(
+                            split_mask(writer.jets, "train", start=start, groups=jets.groups)
+                        )
+                        welford = (welford or Welford(len(jets.feature_names))).update(training.constituents)
         if welford is not None and welford.count:
             writer.normalisation = welford.normalisation()
         writer.provenance = provenance
-
-
-def _stored(raw: RawJets) -> Jets:
-    """The three features of a constituent and four of a jet, as the schema names them."""
-    columns = [raw.column(name) for name in UNITS]
-    return Jets(
-        constituents=np.stack(columns, axis=1).astype(np.float32),
-        offsets=raw.offsets,
-        labels=raw.labels,
-        feature_names=tuple(UNITS),
-        feature_units=tuple(UNITS.values()),
-        class_names=raw.class_names,
-        jet_features=np.stack([raw.column(name) for name in JET_UNITS], axis=1).astype(np.float32),
-        jet_feature_names=tuple(JET_UNITS),
-        jet_feature_units=tuple(JET_UNITS.values()),
-        groups=raw.jets["event"].astype(np.int64),
-    )
 
 
 def _require_sense(style: str, jets: int, seed: int, workers: int, shard_jets: int) -> Style:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from jetformer_data import schema
 from jetformer_data.energy_flow import EnergyFlow
+from jetformer_data.errors import DataError
 from jetformer_data.features import FEATURE_SETS, to_jets
+from jetformer_data.generation import generate
 from jetformer_data.particles import Particles
 from jetformer_data.processes import STYLES
 from jetformer_data.raw import RawJets
@@ -155,3 +160,25 @@ def test_the_detector_sees_the_same_each_time() -> None:
     assert found.impact is not None
     assert np.bincount(found.kind, minlength=5).tolist() == KINDS
     assert [found.pt.sum(), found.energy.sum(), *found.impact.sum(axis=0)] == pytest.approx(SUMS, rel=1e-9)
+
+
+def test_a_generated_file_has_the_published_features_and_constants(tmp_path: Path) -> None:
+    for module in ("pythia8mc", "fastjet"):
+        pytest.importorskip(module, reason="needs the extra 'generate'")
+    generate(tmp_path / "jets.h5", 10, seed=3, style="jetclass", shard_jets=5, substructure=True)
+    stored = schema.read(tmp_path / "jets.h5")
+    features = FEATURE_SETS["jetclass-17"]
+    assert stored.feature_names == features.names
+    assert stored.class_names == CLASSES
+    assert "jet_tau4" in stored.jet_feature_names
+    assert stored.groups is not None
+    assert stored.normalisation is not None
+    assert features.normalisation is not None
+    np.testing.assert_array_equal(stored.normalisation.mean, features.normalisation.mean)
+    assert stored.provenance["substructure"] is True
+    assert stored.provenance["detector"]["name"] == "EnergyFlow"
+    assert stored.provenance["matched"]["Tbqq"] == [[6], 3]
+    # The same again is found to be there, although its detector is a nest of tuples.
+    assert generate(tmp_path / "jets.h5", 10, 3, "jetclass", shard_jets=5, substructure=True).reused == 10
+    with pytest.raises(DataError, match="another 'substructure'"):
+        generate(tmp_path / "jets.h5", 10, 3, "jetclass", shard_jets=5)

@@ -19,6 +19,9 @@ def generate(
     seed: Annotated[int, typer.Option(help="Same seed, same jets, whatever the number of workers.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes to use, about 190 MB each.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished file.")] = False,
+    substructure: Annotated[
+        bool, typer.Option("--substructure", help="Add soft-drop mass and N-subjettiness, a tenth slower.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Simulate collisions, a detector and jets. When it was interrupted, the same command goes on.
@@ -28,7 +31,9 @@ def generate(
     from jetformer_data import generation
 
     with one_sentence(), progress_bar(jets) as advance:
-        outcome = generation.generate(out, jets, seed, style, workers, overwrite, progress=advance)
+        outcome = generation.generate(
+            out, jets, seed, style, workers, overwrite, progress=advance, substructure=substructure
+        )
     rate = outcome.jets / outcome.cpu_seconds if outcome.cpu_seconds and not outcome.reused else None
     if as_json:
         typer.echo(
