@@ -43,6 +43,9 @@ __all__ = [
 
 NAME = "jetformer-jets"
 VERSION = "1.1"
+# HDF5 1.10's layout has checksums over all that is not data, strings of fixed length included. Without them, one of
+# thousand files with a few flipped bytes crashed the HDF5 library, and another one hung it.
+_LAYOUT = ("v110", "v110")
 _CHUNK_ROWS = 16_384
 _CHUNK_JETS = 8_192
 
@@ -71,7 +74,7 @@ class Writer:
     def __enter__(self) -> Writer:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self.partial, "w")
+            self._file = h5py.File(self.partial, "w", libver=_LAYOUT)
         except OSError as error:
             raise SchemaError(f"{self.path}: cannot be written ({_reason(error)})") from error
         return self
@@ -114,12 +117,12 @@ class Writer:
             self._file.attrs["normalisation_mean"] = np.asarray(normalisation.mean, np.float64)
             self._file.attrs["normalisation_std"] = np.asarray(normalisation.std, np.float64)
         provenance = self._first.provenance if self.provenance is None else self.provenance
-        self._file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
+        _set_text(self._file, "provenance", json.dumps(provenance, sort_keys=True))
 
     def _create(self, jets: Jets) -> None:
         file, self._first = self._file, jets
-        file.attrs["schema"] = NAME
-        file.attrs["schema_version"] = VERSION
+        _set_text(file, "schema", NAME)
+        _set_text(file, "schema_version", VERSION)
         _set_strings(file, "class_names", jets.class_names)
         _set_strings(file, "feature_names", jets.feature_names)
         _set_strings(file, "feature_units", jets.feature_units)
@@ -187,7 +190,7 @@ class Reader:
     @property
     def version(self) -> str:
         """Schema version that the file states."""
-        return str(self._file.attrs["schema_version"])
+        return _text(self._file, "schema_version", str(self.path))
 
     def read(self, start: int | None = None, stop: int | None = None, values: bool = True) -> Jets:
         """Jets `start:stop` (as in a slice); `offsets` starts at 0 again. What is read is checked.
@@ -243,7 +246,9 @@ class Reader:
     def _header(self) -> None:
         file, where = self._file, str(self.path)
         if _text(file, "schema", where) != NAME:
-            raise SchemaError(f"{where}: attribute 'schema' is '{file.attrs['schema']}', expected '{NAME}'")
+            raise SchemaError(
+                f"{where}: attribute 'schema' is '{_text(file, 'schema', where)}', expected '{NAME}'"
+            )
         _require_version(_text(file, "schema_version", where), where)
         self.feature_names = _strings(file, "feature_names", where)
         self.feature_units = _strings(file, "feature_units", where)
@@ -284,7 +289,7 @@ class Reader:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, RuntimeError, KeyError) as error:
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise SchemaError(f"{self.path}: is damaged and cannot be read ({_reason(error)})") from error
 
 
@@ -333,9 +338,9 @@ def _text(file: h5py.File, name: str, where: str) -> str:
     if name not in file.attrs:
         raise SchemaError(f"{where}: attribute '{name}' is missing")
     value = file.attrs[name]
-    if not isinstance(value, str):
+    if not isinstance(value, (str, bytes)):
         raise SchemaError(f"{where}: attribute '{name}' is not a string")
-    return value
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _strings(file: h5py.File, name: str, where: str) -> tuple[str, ...]:
@@ -345,7 +350,12 @@ def _strings(file: h5py.File, name: str, where: str) -> tuple[str, ...]:
 
 
 def _set_strings(file: h5py.File, name: str, values: tuple[str, ...]) -> None:
-    file.attrs.create(name, np.array(values, dtype=h5py.string_dtype()))
+    texts = np.array([value.encode() for value in values], np.bytes_)
+    file.attrs.create(name, texts, dtype=h5py.string_dtype("utf-8", max(1, texts.itemsize)))
+
+
+def _set_text(file: h5py.File, name: str, value: str) -> None:
+    file.attrs.create(name, value, dtype=h5py.string_dtype("utf-8", max(1, len(value.encode()))))
 
 
 def _stored_normalisation(file: h5py.File, where: str) -> Normalisation | None:

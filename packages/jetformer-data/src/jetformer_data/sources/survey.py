@@ -79,6 +79,7 @@ def _hdf5(path: str | os.PathLike[str]) -> Survey:
     with h5py.File(path, "r") as file:
         visit(file, "", 1)
         schema = file.attrs.get("schema")
+        schema = schema.decode(errors="replace") if isinstance(schema, bytes) else schema
         attributes = {"schema": schema} if isinstance(schema, str) else {}
     return Survey("HDF5", frozenset(names), attributes)
 
