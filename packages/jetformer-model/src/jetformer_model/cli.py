@@ -8,7 +8,7 @@ import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from jetformer_model.errors import ModelError
 from jetformer_model.flops import flops as count_flops
 from jetformer_model.flops import parameters
 from jetformer_model.metrics import summarise
+from jetformer_model.optimisation import SCHEDULERS, Recipe
 from jetformer_model.state import load, require_folder, save
 
 app = typer.Typer(
@@ -67,7 +68,14 @@ def train(
     min_pt: Annotated[float, typer.Option(help="Drop constituents below, GeV.")] = MIN_PT_GEV,
     epochs: Annotated[int, typer.Option(help="At most so many.")] = 25,
     batch_size: Annotated[int, typer.Option(help="Jets a step.")] = 256,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the OneCycle schedule.")] = 1e-3,
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 1e-3,
+    scheduler: Annotated[str, typer.Option(help=f"One of {', '.join(SCHEDULERS)}.")] = "onecycle",
+    weight_decay: Annotated[float, typer.Option(help="Of AdamW, on matrices.")] = 0.01,
+    decay_all: Annotated[
+        bool, typer.Option("--decay-all", help="Decay norms, biases and class token too, as published.")
+    ] = False,
+    clip_norm: Annotated[float | None, typer.Option(help="Longest gradient; as it is if not given.")] = None,
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     patience: Annotated[int, typer.Option(help="Epochs without improvement before stopping.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the weights and the order of jets.")] = 0,
     as_json: AsJson = False,
@@ -80,7 +88,18 @@ def train(
     """
     names = tuple(name.strip() for name in features.split(","))
     require_folder(out)
-    recipe = training.Recipe(epochs, batch_size, learning_rate, patience=patience, seed=seed)
+    recipe = Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        patience=patience,
+        seed=seed,
+        scheduler=cast(Any, scheduler),  # checked by the recipe
+        decay_all=decay_all,
+        clip_norm=clip_norm,
+        precision=cast(Any, precision),
+    )
     shape = preset(
         preset_name,
         features=len(names),

@@ -1,11 +1,11 @@
-"""Training with the recipe of the publication: AdamW, OneCycle, early stopping; the best epoch's weights are kept."""
+"""Training: batches, epochs, early stopping; loss, accuracy and weights that are kept are those of one epoch, the best."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,10 @@ from jetformer_model.config import Architecture
 from jetformer_model.dataset import Dataset, TaggingData
 from jetformer_model.errors import ModelError
 from jetformer_model.network import JetFormer
+from jetformer_model.optimisation import Recipe, Schedule, make_optimiser
 from jetformer_model.state import State
+
+__all__ = ["Epoch", "Recipe", "TrainingResult", "fit", "predict", "train"]
 
 EVALUATION_BATCH = 4096
 # Below so many multiply-accumulates a step, threads cost more than they bring; on busy cores up to 10 times more.
@@ -32,36 +35,14 @@ SINGLE_THREAD_WORK = 50_000_000
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train. The defaults are the published ones.
-
-    learning_rate: the peak of the OneCycle schedule (cosine, start a 25th, end a 10,000th of the start), stepped a batch
-    warm_up: the share of steps before the peak
-    patience: epochs without a better validation loss before training stops
-    """
-
-    epochs: int = 25
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warm_up: float = 0.2
-    patience: int = 4
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise ModelError(f"recipe {name!r}: expected at least 1, got {getattr(self, name)}")
-
-
-@dataclass(frozen=True)
 class Epoch:
-    """One line of the training log; losses are mean cross-entropies."""
+    """One line of the training log; losses are mean cross-entropies, the learning rate is the epoch's last."""
 
     epoch: int
     training_loss: float
     validation_loss: float
     validation_accuracy: float
+    learning_rate: float
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -119,18 +100,9 @@ def fit(
     """
     generator = torch.Generator().manual_seed(recipe.seed)
     steps = math.ceil(len(training) / recipe.batch_size) * recipe.epochs
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        recipe.learning_rate,
-        total_steps=steps,
-        pct_start=recipe.warm_up,
-        div_factor=25,
-        final_div_factor=1e4,
-    )
-    moving = MovingParts(network, optimiser, schedule, generator)
+    optimiser = make_optimiser(network, recipe)
+    schedule = Schedule(optimiser, recipe, steps)
+    moving = MovingParts(network, optimiser, schedule.schedule, generator)
     store = Checkpoint(checkpoint, _purpose(title, recipe, network, training)) if checkpoint else None
     best_weights, history = (store and store.restore(moving)) or (network.state_dict(), [])
     epochs = [Epoch(**epoch) for epoch in history]
@@ -140,15 +112,14 @@ def fit(
         for number in range(len(epochs) + 1, recipe.epochs + 1):
             if best is not None and number - 1 - best.epoch >= recipe.patience:
                 break
-            training_loss = _one_epoch(
-                network, training, recipe.batch_size, generator, optimiser, schedule.step
-            )
+            training_loss = _one_epoch(network, training, recipe, generator, optimiser, schedule)
             loss, accuracy = _loss_and_accuracy(network, validation)
-            epochs.append(Epoch(number, training_loss, loss, accuracy))
+            epochs.append(Epoch(number, training_loss, loss, accuracy, optimiser.param_groups[0]["lr"]))
             if not math.isfinite(training_loss + loss):
                 raise ModelError(
                     f"{title}: the loss is no number in epoch {number}; try a lower learning rate"
                 )
+            schedule.after_epoch(loss)
             if best is None or loss < best.validation_loss:
                 best, best_weights = epochs[-1], copy.deepcopy(network.state_dict())
             if store:
@@ -170,19 +141,23 @@ def predict(network: nn.Module, data: Dataset) -> NDArray[np.float64]:
 def _one_epoch(
     network: nn.Module,
     data: Dataset,
-    batch_size: int,
+    recipe: Recipe,
     generator: torch.Generator,
     optimiser: torch.optim.Optimizer,
-    after_step: Callable[[], None],
+    schedule: Schedule,
 ) -> float:
     network.train()
     total = 0.0
-    for x, mask, labels in data.batches(batch_size, generator):
-        loss: Tensor = functional.cross_entropy(network(x, mask), labels)
+    for x, mask, labels in data.batches(recipe.batch_size, generator):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            logits = network(x, mask)
+        loss: Tensor = functional.cross_entropy(logits.float(), labels)
         optimiser.zero_grad()
         loss.backward()
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
         optimiser.step()
-        after_step()
+        schedule.after_step()
         total += loss.item() * len(labels)
     return total / len(data)
 
