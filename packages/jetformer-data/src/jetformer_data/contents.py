@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from jetformer_data.jets import Normalisation
 from jetformer_data.raw import CONSTITUENT_UNITS, JET_UNITS, RawJets, concatenate
 from jetformer_data.schema import Reader
+from jetformer_data.sources import Source, open_source
 
 # A piece of 5,000 jets with 16 features and 150 constituents takes 50 MB.
 CHUNK_JETS = 5_000
@@ -24,7 +24,7 @@ _SAMPLES = 10
 class Contents:
     """An open file. `units` of its columns where they are known; `reader` where it follows the array schema."""
 
-    source: Any
+    source: Source
     units: Mapping[str, str]
     reader: Reader | None = None
 
@@ -95,40 +95,3 @@ def open_contents(path: str | os.PathLike[str]) -> Iterator[Contents]:
             units |= dict(zip(reader.feature_names, reader.feature_units, strict=True))
             units |= dict(zip(reader.jet_feature_names, reader.jet_feature_units, strict=True))
             yield Contents(source, units, reader)
-
-
-class _SchemaSource:
-    """Reads files of the array schema, until `jetformer_data.sources` does."""
-
-    format = "schema"
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.reader = Reader(path)
-        self.path, self.class_names = self.reader.path, self.reader.class_names
-
-    def __enter__(self) -> _SchemaSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.reader.__exit__()
-
-    def __len__(self) -> int:
-        return len(self.reader)
-
-    def read(self, start: int, stop: int) -> RawJets:
-        jets = self.reader.read(start, stop)
-        return RawJets(
-            {name: jets.column(name) for name in jets.feature_names},
-            jets.offsets,
-            jets.labels,
-            jets.class_names,
-            {name: jets.jet_column(name) for name in jets.jet_feature_names},
-            f"{self.path}, jets {start}:{stop}",
-        )
-
-
-def open_source(path: str | os.PathLike[str]) -> Any:
-    try:
-        return import_module("jetformer_data.sources").open_source(path)
-    except (ImportError, AttributeError):
-        return _SchemaSource(path)

@@ -34,6 +34,7 @@ _FEATURES = {
     "jetclass2": "jetclass-17",
     "four-vectors": "p4-7",
 }
+_MOST_BEYOND = 0.1  # of a sample, beyond the usual ends of an axis
 _HALF_WIDTHS = (0.4, 0.8, 1.0, 1.5)
 
 
@@ -92,7 +93,7 @@ def compare(
         of_jets = [q for q in of_jets if all(q.is_in(sample) for sample in samples)]
         wanted = () if features is None else feature_quantities(_features(files, read, features))
         of_features = [q for q in wanted if all(q.is_in(sample) for sample in samples)]
-        bins = _bins(files, jets)
+        bins = _bins(files, samples, jets)
         edges = {q.name: _edges(q, samples, bins[q.entry]) for q in (*of_jets, *of_features)}
         if half_width is None:
             half_width = _half_width(samples)
@@ -147,9 +148,12 @@ def _features(files: Sequence[Contents], samples: Sequence[RawJets], name: str) 
     return FEATURE_SETS[_FEATURES.get(files[0].source.format, "p4-7")].features
 
 
-def _bins(files: Sequence[Contents], jets: int | None) -> dict[str, int]:
+def _bins(files: Sequence[Contents], samples: Sequence[RawJets], jets: int | None) -> dict[str, int]:
     """So many that a bin's statistical error stays small beside its content: 60 from 3,000 jets a class on."""
-    fewest = min(min(len(file), jets or len(file)) / max(1, len(file.class_names)) for file in files)
+    fewest = min(
+        min(len(file), jets or len(file)) / len(np.unique(sample.labels))
+        for file, sample in zip(files, samples, strict=True)
+    )
     bins = int(np.clip(2.5 * fewest**0.4, 20, 60))
     return {"jets": bins, "constituents": min(60, 3 * bins // 2)}
 
@@ -158,7 +162,9 @@ def _edges(quantity: Quantity, samples: Sequence[RawJets], bins: int) -> Array:
     with np.errstate(all="ignore"):
         values = np.concatenate([quantity.formula(sample)[0] for sample in samples])
     if quantity.low is not None and quantity.high is not None:
-        return edges_between(quantity.low, quantity.high, bins)
+        beyond = np.mean((values < quantity.low) | (values > quantity.high)) if len(values) else 0.0
+        if beyond < _MOST_BEYOND:
+            return edges_between(quantity.low, quantity.high, bins)
     return edges_for(values, bins)
 
 

@@ -68,6 +68,7 @@ def render(summary: dict[str, Any]) -> RenderableType:
             table.add_row(reason, f"{number:,}")
         tables.append(table)
     for table in tables:
+        table.columns[0].overflow = "fold"
         for column in table.columns[1:]:
             column.justify = "right"
     if summary["provenance"]:
@@ -137,11 +138,17 @@ def _derived(raw: RawJets) -> dict[str, NDArray[np.float64]]:
 def _class_table(summary: dict[str, Any]) -> Table:
     numbers = ("5 %", "median", "95 %", "most")
     table = Table("class", "jets", "share", "constituents: mean", *numbers, title="Classes")
-    for name, row in summary["classes"].items():
+    for name, row in _with_jets(summary).items():
         share = f"{100 * row['jets'] / max(1, summary['jets']):.1f} %"
         percentiles = [f"{row[k]:.0f}" for k in ("percentile_5", "median", "percentile_95", "most")]
         table.add_row(name, f"{row['jets']:,}", share, f"{row['mean']:.1f}", *percentiles)
+    absent = len(summary["classes"]) - len(_with_jets(summary))
+    table.caption = f"{absent} classes without jets are not shown" if absent else None
     return table
+
+
+def _with_jets(summary: dict[str, Any]) -> dict[str, Any]:
+    return {name: row for name, row in summary["classes"].items() if row["jets"]}
 
 
 def _jet_table(summary: dict[str, Any]) -> Table:
@@ -150,7 +157,7 @@ def _jet_table(summary: dict[str, Any]) -> Table:
     for name in shown:
         for column in ("least", "mean", "most"):
             table.add_column(f"{name.removeprefix('jet_')}: {column}")
-    for name, row in summary["classes"].items():
+    for name, row in _with_jets(summary).items():
         if any(column in row for column in shown):
             table.add_row(
                 name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -139,7 +140,7 @@ def draw_pair(pair: Pair) -> Iterator[tuple[str, Any]]:
 
 def _overlay(axes: Any, histogram: Histogram, seen: Distributions, classes: Sequence[int]) -> None:
     density, error = histogram.density(), histogram.error()
-    for colour, k in zip(COLOURS * 10, classes, strict=False):
+    for colour, k in zip(itertools.cycle(COLOURS), classes, strict=False):
         axes.stairs(
             density[k], histogram.edges, color=colour, linewidth=2, label=seen.class_names[k], baseline=None
         )
@@ -417,10 +418,16 @@ def _legend(figure: Any, axes: Any, label: str, classes: int) -> None:
     )
 
 
+def _largest(jets: NDArray[np.int64]) -> list[int]:
+    """The classes with jets, in their order; of more than can be told apart, those with the most."""
+    order = np.argsort(-jets, kind="stable")[: len(COLOURS)]
+    return sorted(int(k) for k in order if jets[k])
+
+
 def _chosen(seen: Distributions, classes: Sequence[str]) -> list[int]:
-    names = [name.partition("=")[0] for name in classes] or [
-        name for name, jets in zip(seen.class_names, seen.jets, strict=True) if jets
-    ]
+    if not classes:
+        return _largest(seen.jets)
+    names = [name.partition("=")[0] for name in classes]
     missing = [name for name in names if name not in seen.class_names]
     if missing:
         raise DataError(
@@ -434,11 +441,9 @@ def _common(
 ) -> tuple[tuple[str, int, int], ...]:
     first, second = seen
     if not classes:
-        classes = [
-            name
-            for name, jets in zip(first.class_names, first.jets, strict=True)
-            if jets and name in second.class_names and second.jets[second.class_names.index(name)]
-        ]
+        there = dict(zip(second.class_names, second.jets, strict=True))
+        in_both = [min(n, there.get(name, 0)) for name, n in zip(first.class_names, first.jets, strict=True)]
+        classes = [first.class_names[k] for k in _largest(np.array(in_both))]
     if not classes:
         held = [", ".join(n for n, j in zip(s.class_names, s.jets, strict=True) if j) for s in seen]
         raise DataError(

@@ -31,7 +31,7 @@ _SAME = {
 class Quantity:
     """`formula(raw)` gives the entries `[entries]` and the jet that each belongs to `[entries]`.
 
-    `low` and `high` are the natural ends of the axis, where it has them.
+    `low` and `high` are the usual ends of the axis, where it has them.
     """
 
     name: str
@@ -65,10 +65,10 @@ def _ratio(above: str, below: str) -> Callable[[RawJets], tuple[Array, NDArray[n
 
 
 def _leading_delta_r(raw: RawJets) -> tuple[Array, NDArray[np.int64]]:
-    """Of the constituents with the most pt of each jet."""
-    jet, pt = raw.jet_of, raw.column("pt")
-    order = np.lexsort((-pt, jet))
-    place = np.arange(len(pt)) - raw.offsets[jet]
+    """Of the constituents with the most pt of each jet, or the first where there is no pt: files are sorted by it."""
+    jet = raw.jet_of
+    place = np.arange(len(jet)) - raw.offsets[jet]
+    order = np.lexsort((-raw.column("pt"), jet)) if raw.has("pt") else np.arange(len(jet))
     leading = order[place < LEADING]
     distance = raw.column("part_deltaR") if "part_deltaR" in raw.constituents else delta_r(raw)
     return distance[leading], jet[leading]

@@ -32,6 +32,7 @@ _ANGLE_ROUNDING, _ENERGY_ROUNDING = 1e-6, 1e-5
 _FEW_DUPLICATES = 1e-3  # of the jets: more is a mistake in the making of the file
 # A pile at the greatest number of constituents: so many jets, and so many times those at each of the numbers below it.
 _LEAST_PILE, _STEEP_PILE, _NEIGHBOURS = 5, 4, 5
+_MOST_NAMES = 8
 _LEAST_BALANCE = 0.1  # of the largest class
 _MOST_UNREADABLE = 50  # jets that are looked for one by one
 
@@ -274,7 +275,7 @@ class Labels(Check):
         least, most = int(np.argmin(self.jets)), int(np.argmax(self.jets))
         absent = [name for name, jets in zip(self.class_names, self.jets, strict=True) if not jets]
         if absent and self.jets.any():
-            names = ", ".join(absent)
+            names = ", ".join(absent[:_MOST_NAMES]) + (", ..." if len(absent) > _MOST_NAMES else "")
             return Verdict(
                 "balance",
                 "warn",

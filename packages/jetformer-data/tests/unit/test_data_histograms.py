@@ -152,3 +152,42 @@ def test_a_file_without_jets_is_refused(tmp_path: Path) -> None:
     schema.write(tmp_path / "none.h5", example_jets(10).select(np.zeros(10, bool)))
     with pytest.raises(DataError, match="holds no jets"):
         distributions(tmp_path / "none.h5")
+
+
+def test_features_are_computed_for_the_file_that_lacks_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    counts = rng.integers(3, 9, 40)
+    offsets = np.r_[0, np.cumsum(counts)]
+    pt, eta, phi = (
+        rng.exponential(20, offsets[-1]) + 1,
+        rng.normal(size=offsets[-1]),
+        rng.uniform(-3, 3, offsets[-1]),
+    )
+    p4 = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta)], axis=1)
+    labels = np.arange(40) % 2
+    np.savez(tmp_path / "p4.npz", p4=p4, offsets=offsets, labels=labels, classes=np.array(["q", "g"]))
+    momenta = {name: p4[:, k] for k, name in enumerate(("px", "py", "pz", "energy"))}
+    jets, _ = to_jets(RawJets(momenta, offsets, labels, ("q", "g")), FEATURE_SETS["jetclass-kin"])
+    schema.write(tmp_path / "kin.h5", jets)
+    stored, computed = compare([tmp_path / "kin.h5", tmp_path / "p4.npz"])
+    assert tuple(stored.features) == FEATURE_SETS["jetclass-kin"].names
+    for group in ("histograms", "features"):
+        for name, histogram in getattr(stored, group).items():
+            here, there = histogram.counts, getattr(computed, group)[name].counts
+            # a value at an edge may fall to either side when it was rounded to float32
+            assert np.abs(here - there).sum() <= 0.02 * here.sum() + 2, name
+    np.testing.assert_allclose(stored.images.sum(), computed.images.sum(), rtol=1e-4)
+    # the file of four-vectors comes with the features of its format
+    (alone,) = compare([tmp_path / "p4.npz"])
+    assert tuple(alone.features) == FEATURE_SETS["p4-7"].names
+    (none,) = compare([tmp_path / "p4.npz"], features=None)
+    assert none.features == {}
+
+
+def test_axes_grow_where_many_values_lie_beyond_their_usual_ends(tmp_path: Path) -> None:
+    jets = example_jets(60, seed=1)
+    jets.jet_features[:, 3] *= 10  # type: ignore[index]
+    schema.write(tmp_path / "heavy.h5", jets)
+    mass = distributions(tmp_path / "heavy.h5").histograms["jet_mass"]
+    assert mass.edges[-1] > 1500
+    assert mass.counts.sum() >= 0.98 * mass.entries.sum()

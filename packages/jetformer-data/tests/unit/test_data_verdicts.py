@@ -305,3 +305,49 @@ def test_command_says_a_line_a_check_and_fails_where_one_fails(file: Path) -> No
     found = json.loads(as_json.stdout)
     assert not found["valid"]
     assert {"name": "labels", "level": "FAIL", "count": 1, "jet": JET}.items() <= found["checks"][1].items()
+
+
+def four_vectors(path: Path, raw: RawJets, **changed: np.ndarray) -> Path:
+    p4 = np.stack([raw.column(name) for name in ("px", "py", "pz", "energy")], axis=1).astype(np.float32)
+    np.savez(path, **{"p4": p4, "offsets": raw.offsets, "labels": raw.labels, **changed})
+    return path
+
+
+def test_files_of_others_may_be_unsorted_but_not_broken(tmp_path: Path) -> None:
+    raw = raw_jets()
+    good = four_vectors(tmp_path / "good.npz", raw)
+    levels = {v.name: v.level for v in verdicts.validate(good)}
+    assert set(levels.values()) == {"ok", "skip"}
+    assert levels["energy"] == levels["order"] == "ok"
+    assert levels["provenance"] == levels["normalisation"] == "skip"
+    row = int(raw.offsets[JET]) + ROW
+    p4 = np.load(good)["p4"]
+    p4[[row - 1, row]] = p4[[row, row - 1]]
+    p4[row + 1, 3] *= 0.999
+    found = {v.name: v for v in verdicts.validate(four_vectors(tmp_path / "odd.npz", raw, p4=p4))}
+    assert (found["order"].level, found["order"].jet) == ("warn", JET)
+    assert (found["energy"].level, found["energy"].jet) == ("warn", JET)
+    assert not [v for v in found.values() if v.level == "FAIL"]
+
+
+def test_jets_that_a_reader_refuses_are_counted_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = raw_jets()
+    p4 = np.load(four_vectors(tmp_path / "good.npz", raw))["p4"]
+    bad = [5, 60, JET]
+    p4[raw.offsets[bad], 0] = np.nan
+    p4[raw.offsets[100] :, 2] *= 1.0
+    path = four_vectors(tmp_path / "bad.npz", raw, p4=p4)
+    found = {v.name: v for v in verdicts.validate(path)}
+    assert (found["readable"].level, found["readable"].count, found["readable"].jet) == ("FAIL", 3, 5)
+    assert "jet 5" in found["readable"].message
+    # the other jets are checked all the same
+    assert f"{JETS - 3} jets in 3 classes" in found["labels"].message
+    assert found["duplicates"].level == "ok"
+    # where very much is wrong, the rest of a piece is given up
+    monkeypatch.setattr(verdicts, "_MOST_UNREADABLE", 1)
+    given_up = next(v for v in verdicts.validate(path) if v.name == "readable")
+    assert given_up.level == "FAIL"
+    assert given_up.jet == 5
+    assert given_up.count > 3
