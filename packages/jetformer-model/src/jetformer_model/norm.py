@@ -28,6 +28,7 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        x = x.to(self.running_mean.dtype)  # statistics need more than the 16 bits of autocast
         mean, var = (
             self._batch_statistics(x, mask) if self.training else (self.running_mean, self.running_var)
         )
