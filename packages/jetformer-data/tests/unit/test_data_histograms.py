@@ -158,11 +158,11 @@ def test_features_are_computed_for_the_file_that_lacks_them(tmp_path: Path) -> N
     rng = np.random.default_rng(4)
     counts = rng.integers(3, 9, 40)
     offsets = np.r_[0, np.cumsum(counts)]
-    pt, eta, phi = (
-        rng.exponential(20, offsets[-1]) + 1,
-        rng.normal(size=offsets[-1]),
-        rng.uniform(-3, 3, offsets[-1]),
+    axis, spread = (
+        np.repeat(rng.uniform(-2, 2, (2, 40)), counts, axis=1),
+        0.1 * rng.normal(size=(2, offsets[-1])),
     )
+    pt, (eta, phi) = rng.exponential(20, offsets[-1]) + 1, axis + spread
     p4 = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta)], axis=1)
     labels = np.arange(40) % 2
     np.savez(tmp_path / "p4.npz", p4=p4, offsets=offsets, labels=labels, classes=np.array(["q", "g"]))
