@@ -27,7 +27,7 @@ from jetformer_data.jets import concatenate
 from jetformer_model.network import JetFormer
 from jetformer_model.state import Inputs
 from jetformer_model.taggers import build
-from jetformer_model.tokens import pad
+from jetformer_model.tokens import Ragged, pad
 
 CONSTITUENTS = 128
 SEED = 1
@@ -129,20 +129,20 @@ def record(model: str, mode: str, jets: Jets, infer: float, train: float | None)
 def packed(network: JetFormer, jets: Jets) -> tuple[dict[str, Any], float]:
     """JetFormer's run, and the largest difference of a logit from the padded float32 network."""
     half = copy.deepcopy(network).half().eval()
-    x = jets.x.half()
-    infer = torch.compile(half.forward_packed, dynamic=False)
-    train = torch.compile(network.forward_packed, dynamic=False)
+    x, where = jets.x.half(), Ragged(jets.offsets, CONSTITUENTS)
+    infer = torch.compile(half, dynamic=False)
+    train = torch.compile(network, dynamic=False)
     with torch.no_grad():
         few = jets.head(EAGER_BATCH)
-        exact = network.eval()(*pad(few.x, few.offsets, CONSTITUENTS))
-        apart = (infer(x, jets.offsets, CONSTITUENTS)[:EAGER_BATCH] - exact).abs().max().item()
-        inference = seconds(lambda: infer(x, jets.offsets, CONSTITUENTS))
-    step = training_step(network, lambda: train(jets.x, jets.offsets, CONSTITUENTS), jets.labels)
+        exact = network.eval()(*pad(few.x, Ragged(few.offsets, CONSTITUENTS)))
+        apart = (infer(x, where)[:EAGER_BATCH] - exact).abs().max().item()
+        inference = seconds(lambda: infer(x, where))
+    step = training_step(network, lambda: train(jets.x, where), jets.labels)
     return record("jetformer", "packed, compiled", jets, inference, seconds(step)), apart
 
 
 def eager(name: str, network: nn.Module, jets: Jets) -> dict[str, Any]:
-    x, mask = pad(jets.x, jets.offsets, CONSTITUENTS)
+    x, mask = pad(jets.x, Ragged(jets.offsets, CONSTITUENTS))
     network.eval()
 
     def infer() -> Tensor:

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from jetformer_model.config import Activation, Architecture, Norm
 from jetformer_model.norm import make_norm
-from jetformer_model.tokens import Packed, Padded, pad
+from jetformer_model.tokens import Packed, Padded, Ragged, pad
 
 Layout = Padded | Packed
 
@@ -131,41 +131,36 @@ class JetFormer(nn.Module):
         """The blocks in order, typed."""
         yield from cast("Iterable[Block]", self.blocks)
 
-    def forward(self, x: Tensor, mask: Tensor, *, every_token: bool = False) -> Tensor:
-        """Logits of a padded batch.
+    def forward(self, x: Tensor, where: Tensor | Ragged, *, every_token: bool = False) -> Tensor:
+        """Logits [jets, classes] of a batch, padded or ragged; the same up to rounding.
 
-        x: [jets, constituents, features], normalised; mask: [jets, constituents], True = real constituent.
+        x: normalised; padded [jets, constituents, features], with `where` the mask [jets, constituents], True = real;
+            or ragged [constituents of all jets, features], with `where` saying which rows are whose.
         every_token: compute all tokens in the last block too, as the published FLOP convention counts; same logits.
-        Returns [jets, classes].
+
+        On a GPU no work is done on the padding of a ragged batch; elsewhere it is padded.
         """
+        if isinstance(where, Ragged) and not x.is_cuda:
+            x, where = pad(x, where)
+        tokens, layout = self._packed(x, where) if isinstance(where, Ragged) else self._padded(x, where)
+        last = len(self.blocks) - 1
+        for index, block in enumerate(self.blocks):
+            tokens = block(tokens, layout, class_only=index == last and not every_token)
+        if every_token:
+            tokens = layout.class_tokens(tokens)
+        return self.head(tokens.reshape(-1, tokens.shape[-1]))
+
+    def _padded(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Layout]:
         tokens = torch.cat([self.class_token.expand(len(x), 1, -1), self.embedding(x)], dim=1)
-        layout = Padded(functional.pad(mask, (1, 0), value=True))
-        return self.head(self._body(tokens, layout, every_token)[:, 0])
+        return tokens, Padded(functional.pad(mask, (1, 0), value=True))
 
-    def forward_packed(self, x: Tensor, offsets: Tensor, longest: int) -> Tensor:
-        """Logits of a ragged batch, without work on padding: the same as of `forward` up to rounding.
-
-        x: [constituents of all jets, features], normalised; jet j has the rows offsets[j]:offsets[j + 1]
-        offsets: [jets + 1] int32; longest: constituents of a jet at most
-        Returns [jets, classes]. On CUDA in 16 bits (see torch.autocast); elsewhere the jets are padded.
-        """
-        if not x.is_cuda:
-            return self(*pad(x, offsets, longest))
-        return self.head(self._body(*self.pack(x, offsets), every_token=False))
-
-    def pack(self, x: Tensor, offsets: Tensor) -> tuple[Tensor, Packed]:
-        """The tokens of a ragged batch, [tokens, d], each jet's class token before its constituents."""
+    def _packed(self, x: Tensor, where: Ragged) -> tuple[Tensor, Layout]:
+        """Each jet's class token before its constituents."""
+        offsets = where.offsets
         jets = len(offsets) - 1
-        layout = Packed(offsets + torch.arange(jets + 1, dtype=torch.int32, device=x.device))
         # Row i of x is token i + jet(i) + 1: the class tokens of its own jet and of those before it come first.
         places = torch.arange(len(x), device=x.device)
         places += torch.bucketize(places, offsets[1:], right=True) + 1
         embedded = self.embedding(x)
-        tokens = self.class_token.to(embedded.dtype).repeat(len(x) + jets, 1)
-        return tokens.index_copy(0, places, embedded), layout
-
-    def _body(self, tokens: Tensor, layout: Layout, every_token: bool) -> Tensor:
-        last = len(self.blocks) - 1
-        for index, block in enumerate(self.blocks):
-            tokens = block(tokens, layout, class_only=index == last and not every_token)
-        return tokens
+        tokens = self.class_token.to(embedded.dtype).repeat(len(x) + jets, 1).index_copy(0, places, embedded)
+        return tokens, Packed(offsets + torch.arange(jets + 1, dtype=torch.int32, device=x.device))

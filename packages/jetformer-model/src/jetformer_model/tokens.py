@@ -62,9 +62,20 @@ class Packed:
         return attended
 
 
-def pad(x: Tensor, offsets: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class Ragged:
+    """Which rows of a ragged batch are whose: those of jet j are offsets[j]:offsets[j + 1], at most `longest`.
+
+    offsets: [jets + 1] int32
+    """
+
+    offsets: Tensor
+    longest: int
+
+
+def pad(x: Tensor, where: Ragged) -> tuple[Tensor, Tensor]:
     """Ragged rows [rows, features] -> [jets, longest, features], zeros where the mask [jets, longest] is False."""
-    mask = torch.arange(longest, device=x.device) < offsets.diff()[:, None]
+    mask = torch.arange(where.longest, device=x.device) < where.offsets.diff()[:, None]
     padded = x.new_zeros(*mask.shape, x.shape[-1])
     padded[mask] = x
     return padded, mask

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from jetformer_model.network import JetFormer
 from jetformer_model.testing import SMALL, example_batch, example_state
+from jetformer_model.tokens import Ragged
 
 LAYER = dataclasses.replace(SMALL, norm="layer", activation="silu")
 NETWORKS = {"batch": example_state().network, "layer": example_state(LAYER).network}
@@ -54,3 +55,16 @@ def test_padding_changes_nothing_in_training() -> None:
     short = network(x, mask)
     longer = network(torch.nn.functional.pad(x, (0, 0, 0, 4)), torch.nn.functional.pad(mask, (0, 4)))
     torch.testing.assert_close(short, longer, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", NETWORKS)
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_a_ragged_batch_equals_a_padded_one(norm: str, seed: int) -> None:
+    x, mask = example_batch(6, seed=seed)
+    counts = mask.sum(1)
+    x = torch.cat([x[j, mask[j]] for j in range(6)])  # real rows only, wherever they stand
+    offsets = torch.cat([torch.zeros(1), counts.cumsum(0)]).to(torch.int32)
+    ragged = NETWORKS[norm](x, Ragged(offsets, int(counts.max())))
+    padded = NETWORKS[norm](*example_batch(6, seed=seed))
+    torch.testing.assert_close(ragged, padded, rtol=1e-4, atol=1e-5)
