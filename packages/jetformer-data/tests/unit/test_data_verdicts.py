@@ -121,9 +121,14 @@ def _both_momenta(value: float) -> Callable[[h5py.File], None]:
     return plant
 
 
-def _two_kinds(handle: h5py.File) -> None:
-    for name in ("is_photon", "is_muon"):
-        _set("constituents", name, 1)(handle)
+def _kinds(photon: float, muon: float) -> Callable[[h5py.File], None]:
+    def plant(handle: h5py.File) -> None:
+        for name in ("is_charged_hadron", "is_neutral_hadron", "is_electron"):
+            _set("constituents", name, 0)(handle)
+        _set("constituents", "is_photon", photon)(handle)
+        _set("constituents", "is_muon", muon)(handle)
+
+    return plant
 
 
 def _label(handle: h5py.File) -> None:
@@ -148,7 +153,8 @@ FAULTS: dict[str, tuple[str, Callable[[h5py.File], None], str]] = {
     "energy": ("energy", _set("constituents", "energy", 0.01), "energy = 0.01"),
     "negative energy": ("energy", _set("constituents", "energy", -5.0), "energy = -5"),
     "charge": ("charge", _set("constituents", "charge", 2), "charge = 2"),
-    "kind": ("kind", _two_kinds, f"jet {JET}, constituent {ROW}"),
+    "two kinds": ("kind", _kinds(1, 1), f"jet {JET}, constituent {ROW}"),
+    "half a kind": ("kind", _kinds(0.5, 0), f"jet {JET}, constituent {ROW}"),
     "order": ("order", _swap, "sorted by falling pt"),
     "label": ("labels", _label, f"label {len(CLASSES)}"),
     "jet pt": ("jet pt", _set("jet_features", "jet_pt", -1.0), "jet_pt = -1"),
