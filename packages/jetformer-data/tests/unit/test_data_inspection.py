@@ -80,3 +80,13 @@ def test_command_prints_tables_and_json(file: Path) -> None:
         assert word in shown.stdout
     as_json = CliRunner().invoke(app, ["inspect", str(file), "--json"])
     assert json.loads(as_json.stdout) == inspect(file)
+
+
+def test_samples_come_from_all_over_a_file_sorted_by_class(tmp_path: Path) -> None:
+    jets = example_jets(500, seed=1)
+    schema.write(tmp_path / "sorted.h5", jets.select(np.argsort(jets.labels, kind="stable")))
+    with contents.open_contents(tmp_path / "sorted.h5") as file:
+        sample = file.sample(50)
+        assert len(sample) == 50
+        assert np.bincount(sample.labels).tolist() == [10] * 5
+        assert len(file.sample(1000)) == 500

@@ -104,6 +104,13 @@ def test_error_bars_of_a_ratio_are_the_second_files(seen: list[Distributions]) -
         filled = (first.density()[0] > 0) & (second.density()[0] > 0)
         expected = 2 * second.error()[0][filled] / first.density()[0][filled]
         np.testing.assert_allclose(lengths[filled], expected)
+        # the band around 1 is the error of the first
+        (band,) = below.collections[:1]
+        corners = band.get_paths()[0].vertices
+        share, error = first.density()[0], first.error()[0]
+        widest = np.argmax(np.where(share > 0, error / np.maximum(share, 1e-9), 0))
+        assert corners[:, 1].max() == pytest.approx(1 + error[widest] / share[widest])
+        assert corners[:, 1].min() == pytest.approx(1 - error[widest] / share[widest])
 
 
 def test_images_of_two_files_have_a_row_with_their_ratio(seen: list[Distributions]) -> None:
