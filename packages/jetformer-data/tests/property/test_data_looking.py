@@ -41,7 +41,7 @@ def test_pieces_fill_what_the_whole_fills(first: list[int], second: list[int], s
         pieces.fill(raw.column("etarel"), raw.jet_of, raw.labels)
     np.testing.assert_array_equal(pieces.counts, whole.counts)
     np.testing.assert_array_equal(pieces.entries, whole.entries)
-    np.testing.assert_allclose(pieces.error(), whole.error(), atol=1e-12)
+    np.testing.assert_allclose(pieces.error(), whole.error(), atol=1e-6)
 
 
 @given(multiplicities, st.integers(0, 1000), st.integers(2, 5))
@@ -51,7 +51,7 @@ def test_repeating_every_jet_leaves_shares_and_shrinks_errors(
     raw, edges = jets_of(counts, seed), np.linspace(-2, 2, 6)
     once, often = filled(raw, edges), filled(concatenate([raw] * times), edges)
     np.testing.assert_allclose(often.density(), once.density())
-    np.testing.assert_allclose(often.error(), once.error() / np.sqrt(times), atol=1e-9)
+    np.testing.assert_allclose(often.error(), once.error() / np.sqrt(times), atol=1e-6)
     assert (once.density().sum(axis=1) <= 1 + 1e-12).all()
 
 
