@@ -14,11 +14,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.contents import Contents, open_contents
 from jetformer_data.errors import DataError
 from jetformer_data.features import FEATURE_SETS, Feature, find_feature_set
 from jetformer_data.histograms import Histogram, edges_between, edges_for
-from jetformer_data.quantities import JET_QUANTITIES, Quantity, complete, feature_quantities, features_of
+from jetformer_data.looking.contents import Contents, open_contents
+from jetformer_data.looking.quantities import (
+    JET_QUANTITIES,
+    Quantity,
+    complete,
+    feature_quantities,
+    features_of,
+)
 from jetformer_data.raw import RawJets
 
 __all__ = ["Distributions", "Histogram", "compare", "distributions"]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from jetformer_data.contents import Contents, open_contents
-from jetformer_data.quantities import complete
+from jetformer_data.looking.contents import Contents, open_contents
+from jetformer_data.looking.quantities import complete
 from jetformer_data.raw import RawJets
 from jetformer_data.statistics import Welford
 

@@ -8,11 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jetformer_data.duplicates import DuplicateFinder, content_hashes
 from jetformer_data.histograms import Histogram, edges_between, edges_for
 from jetformer_data.jets import offsets_of
+from jetformer_data.looking.checks import RuleCheck
+from jetformer_data.looking.duplicates import DuplicateFinder, content_hashes
+from jetformer_data.looking.rules import RULES
 from jetformer_data.raw import RawJets, concatenate
-from jetformer_data.verdicts import RULES, RuleCheck
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 multiplicities = st.lists(st.integers(0, 6), min_size=1, max_size=12)

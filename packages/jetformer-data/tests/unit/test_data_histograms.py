@@ -12,7 +12,7 @@ from jetformer_data.distributions import compare, distributions
 from jetformer_data.errors import DataError
 from jetformer_data.features import FEATURE_SETS, to_jets
 from jetformer_data.histograms import Histogram, edges_between, edges_for, ratio
-from jetformer_data.quantities import complete
+from jetformer_data.looking.quantities import complete
 from jetformer_data.raw import RawJets
 from jetformer_data.testing import example_jets
 
@@ -120,7 +120,7 @@ def test_leading_constituents_are_those_with_the_most_pt() -> None:
         np.zeros(1, int),
         ("q",),
     )
-    from jetformer_data.quantities import JET_QUANTITIES
+    from jetformer_data.looking.quantities import JET_QUANTITIES
 
     (leading,) = (q for q in JET_QUANTITIES if q.name == "leading_delta_r")
     values, jet_of = leading.formula(complete(raw))

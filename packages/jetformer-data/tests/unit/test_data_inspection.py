@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from jetformer_data import contents, schema
+from jetformer_data import schema
 from jetformer_data.cli import app
 from jetformer_data.inspection import inspect
+from jetformer_data.looking import contents
 from jetformer_data.testing import example_jets
 
 

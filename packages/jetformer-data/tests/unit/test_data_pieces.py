@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jetformer_data import contents, schema, verdicts
+from jetformer_data import schema, verdicts
 from jetformer_data.distributions import compare
 from jetformer_data.inspection import inspect
+from jetformer_data.looking import contents
 from jetformer_data.testing import example_jets
 
 PIECE = 200
@@ -38,7 +39,7 @@ def test_memory_does_not_grow_with_the_file(
     chunks = contents.Contents.chunks
     monkeypatch.setattr(contents.Contents, "chunks", lambda self, stop=None: chunks(self, PIECE, stop))
     monkeypatch.setattr(verdicts, "CHUNK_JETS", PIECE)
-    monkeypatch.setattr("jetformer_data.duplicates._IN_MEMORY", 24)
+    monkeypatch.setattr("jetformer_data.looking.duplicates._IN_MEMORY", 24)
     monkeypatch.setattr("jetformer_data.distributions._SAMPLE_JETS", PIECE)
     look(files[0])  # what is imported and cached once
     peaks = []

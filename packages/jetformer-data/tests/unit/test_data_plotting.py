@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from jetformer_data import plotting, schema
 from jetformer_data.cli import app
 from jetformer_data.distributions import Distributions, compare
+from jetformer_data.errors import DataError
 from jetformer_data.histograms import ratio
+from jetformer_data.looking.pairs import Pair
 from jetformer_data.testing import example_jets
 
 pytest.importorskip("mplhep", reason="needs the extra 'plot'")
@@ -73,7 +75,7 @@ def test_images_show_the_mean_momentum(seen: list[Distributions]) -> None:
 
 
 def test_two_files_have_a_ratio_panel_for_each_class(seen: list[Distributions]) -> None:
-    pair = plotting.Pair(seen[0], seen[1], ("A", "B"), (("W", 2, 2), ("t", 4, 4)))
+    pair = Pair(seen[0], seen[1], ("A", "B"), (("W", 2, 2), ("t", 4, 4)))
     with plotting.style():
         figures = dict(plotting.draw_pair(pair))
         assert list(figures) == [*seen[0].histograms, "features_W", "features_t", "jet_images"]
@@ -93,7 +95,7 @@ def test_two_files_have_a_ratio_panel_for_each_class(seen: list[Distributions]) 
 
 
 def test_error_bars_of_a_ratio_are_the_second_files(seen: list[Distributions]) -> None:
-    pair = plotting.Pair(seen[0], seen[1], ("A", "B"), (("g", 0, 0),))
+    pair = Pair(seen[0], seen[1], ("A", "B"), (("g", 0, 0),))
     with plotting.style():
         below = dict(plotting.draw_pair(pair))["multiplicity"].axes[1]
         first, second = seen[0].histograms["multiplicity"], seen[1].histograms["multiplicity"]
@@ -114,7 +116,7 @@ def test_error_bars_of_a_ratio_are_the_second_files(seen: list[Distributions]) -
 
 
 def test_images_of_two_files_have_a_row_with_their_ratio(seen: list[Distributions]) -> None:
-    pair = plotting.Pair(seen[0], seen[0], ("A", "A again"), (("g", 0, 0), ("q", 1, 1)))
+    pair = Pair(seen[0], seen[0], ("A", "A again"), (("g", 0, 0), ("q", 1, 1)))
     with plotting.style():
         figure = dict(plotting.draw_pair(pair))["jet_images"]
         drawn = [
@@ -174,5 +176,5 @@ def test_wrong_options_are_one_sentence(
 def test_files_without_a_common_class_are_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
     jets = example_jets(50, seed=3)
     schema.write(tmp_path / "c.h5", replace(jets, class_names=("1", "2", "3", "4", "5")))
-    with pytest.raises(plotting.DataError, match="--classes A=B"):
+    with pytest.raises(DataError, match="--classes A=B"):
         plotting.plot(files[0], tmp_path / "plots", tmp_path / "c.h5", features=None)

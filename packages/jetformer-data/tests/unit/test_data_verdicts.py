@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from jetformer_data import schema, verdicts
 from jetformer_data.cli import app
-from jetformer_data.duplicates import DuplicateFinder, Repeated, content_hashes
 from jetformer_data.features import FEATURE_SETS, to_jets
 from jetformer_data.jets import Jets, Normalisation, offsets_of
+from jetformer_data.looking.duplicates import DuplicateFinder, Repeated, content_hashes
 from jetformer_data.raw import RawJets
 from jetformer_data.testing import example_jets
 
@@ -278,7 +278,7 @@ def test_the_finder_goes_to_disk_and_finds_the_same(monkeypatch: pytest.MonkeyPa
             return finder.repeated()
 
     in_memory = found()
-    monkeypatch.setattr("jetformer_data.duplicates._IN_MEMORY", 24)
+    monkeypatch.setattr("jetformer_data.looking.duplicates._IN_MEMORY", 24)
     assert found() == in_memory
     assert in_memory.jets == 2
     assert in_memory.first == (300, 3)

@@ -1,0 +1,1 @@
+"""What `inspect`, `plot` and `validate` are made of."""
