@@ -97,6 +97,8 @@ def compare(
         samples = [complete(raw) for raw in read]
         of_jets = [q for q in JET_QUANTITIES if quantities is None or q.name in quantities]
         of_jets = [q for q in of_jets if all(q.is_in(sample) for sample in samples)]
+        if quantities is None:  # columns that a file must have, but that nobody filled, are zeros
+            of_jets = [q for q in of_jets if all(_is_filled(q, sample) for sample in samples)]
         wanted = () if features is None else feature_quantities(_features(files, read, features))
         of_features = [q for q in wanted if all(q.is_in(sample) for sample in samples)]
         bins = _bins(files, samples, jets)
@@ -152,6 +154,12 @@ def _features(files: Sequence[Contents], samples: Sequence[RawJets], name: str) 
         if file.is_schema:
             return features_of(tuple(sample.constituents), file.units)
     return FEATURE_SETS[_FEATURES.get(files[0].source.format, "p4-7")].features
+
+
+def _is_filled(quantity: Quantity, raw: RawJets) -> bool:
+    with np.errstate(all="ignore"):
+        values, _ = quantity.formula(raw)
+    return bool((np.isfinite(values) & (values != 0)).any())
 
 
 def _bins(files: Sequence[Contents], samples: Sequence[RawJets], jets: int | None) -> dict[str, int]:

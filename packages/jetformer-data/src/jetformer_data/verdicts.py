@@ -89,7 +89,7 @@ class Readable:
 
 def _normalisation(file: Contents) -> Verdict:
     if not file.is_schema:
-        return Verdict("normalisation", "skip", f"a {file.source.format} file has none")
+        return Verdict("normalisation", "skip", "files of this format have none")
     if file.normalisation is None:
         return Verdict(
             "normalisation", "warn", "no constants are stored: they must be computed before training"
@@ -99,7 +99,7 @@ def _normalisation(file: Contents) -> Verdict:
 
 def _provenance(file: Contents) -> Verdict:
     if not file.is_schema:
-        return Verdict("provenance", "skip", f"a {file.source.format} file has none")
+        return Verdict("provenance", "skip", "files of this format have none")
     if "program" not in file.provenance:
         return Verdict("provenance", "warn", "which program made the file is not recorded")
     version = file.provenance.get("version", "")

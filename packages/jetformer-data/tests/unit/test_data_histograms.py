@@ -12,8 +12,10 @@ from jetformer_data.distributions import compare, distributions
 from jetformer_data.errors import DataError
 from jetformer_data.features import FEATURE_SETS, to_jets
 from jetformer_data.histograms import Histogram, edges_between, edges_for, ratio
+from jetformer_data.layouts import write_layout
 from jetformer_data.looking.quantities import complete
 from jetformer_data.raw import RawJets
+from jetformer_data.sources import open_source
 from jetformer_data.testing import example_jets
 
 EDGES = np.array([0.0, 1.0, 2.0, 4.0])
@@ -191,3 +193,19 @@ def test_axes_grow_where_many_values_lie_beyond_their_usual_ends(tmp_path: Path)
     mass = distributions(tmp_path / "heavy.h5").histograms["jet_mass"]
     assert mass.edges[-1] > 1500
     assert mass.counts.sum() >= 0.98 * mass.entries.sum()
+
+
+def test_files_in_published_layouts_are_drawn_with_their_own_features(tmp_path: Path) -> None:
+    jets = example_jets(60, seed=1)
+    schema.write(tmp_path / "jets.h5", jets)
+    with open_source(tmp_path / "jets.h5") as source:
+        (path,) = write_layout(source.chunks(), tmp_path / "published", "hls4ml").paths
+    ours, theirs = compare([tmp_path / "jets.h5", path])
+    assert tuple(theirs.features) == ("pt", "etarel", "phirel")
+    # the mass after soft drop is in the layout, but nobody has computed it here
+    assert "jet_sdmass" not in theirs.histograms
+    for name, histogram in ours.histograms.items():
+        np.testing.assert_array_equal(theirs.histograms[name].entries, histogram.entries)
+        assert np.abs(theirs.histograms[name].counts - histogram.counts).sum() <= 4, name
+    (alone,) = compare([path])
+    assert tuple(alone.features) == FEATURE_SETS["hls4ml-16"].names
