@@ -1,6 +1,7 @@
 """For tests: a small synthetic set of jets, and the contract tests of the array schema.
 
-A program that writes jets inherits `WriterContract`; one that reads them inherits `ReaderContract`.
+A program that writes jets inherits `WriterContract`; one that reads them inherits `ReaderContract`; a reader of another
+layout, `SourceContract`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,17 @@ import numpy as np
 from jetformer_data import schema
 from jetformer_data.jets import JET_UNITS, UNITS, Jets, offsets_of
 from jetformer_data.kinematics import jet_axis_features
+from jetformer_data.source_contract import ListContract, OffsetContract, SourceContract
+
+__all__ = [
+    "CLASS_NAMES",
+    "ListContract",
+    "OffsetContract",
+    "ReaderContract",
+    "SourceContract",
+    "WriterContract",
+    "example_jets",
+]
 
 CLASS_NAMES = ("g", "q", "W", "Z", "t")
 # A caricature of the five classes: mean multiplicity, number of prongs, their distance from the axis, their width.

@@ -65,8 +65,12 @@ class _Place:
 
     def error(self, row: int, name: str, says: str, is_jet: bool = False) -> SourceError:
         jet = row if is_jet else int(np.searchsorted(self.offsets, row, side="right")) - 1
-        column = self.names.get(name, name)
-        return SourceError(f"{self.path}: jet {self.first_jet + jet}, column '{column}': {says}")
+        return SourceError(f"{self.path}: jet {self.first_jet + jet}, column {self.column(name)}: {says}")
+
+    def column(self, name: str) -> str:
+        """The file's name of a column, and what we take it for."""
+        theirs = self.names.get(name, name)
+        return f"'{theirs}'" if theirs == name else f"'{theirs}' ({name})"
 
 
 def _structure(raw: RawJets, jets: int, path: str, place: _Place) -> None:
@@ -85,7 +89,7 @@ def _structure(raw: RawJets, jets: int, path: str, place: _Place) -> None:
     for name, values in raw.constituents.items():
         if values.shape != (rows,):
             raise SourceError(
-                f"{path}: column '{place.names.get(name, name)}': has {len(values)} constituents where 'offsets' ends "
+                f"{path}: column {place.column(name)}: has {len(values)} constituents where 'offsets' ends "
                 f"at {rows}"
             )
     outside = np.flatnonzero((raw.labels < 0) | (raw.labels >= len(raw.class_names)))
@@ -96,9 +100,7 @@ def _structure(raw: RawJets, jets: int, path: str, place: _Place) -> None:
 
 def _within(name: str, values: NDArray[Any], place: _Place, is_jet: bool) -> None:
     if values.dtype.kind not in "fiub":
-        raise SourceError(
-            f"{place.path}: column '{place.names.get(name, name)}': holds {values.dtype}, not numbers"
-        )
+        raise SourceError(f"{place.path}: column {place.column(name)}: holds {values.dtype}, not numbers")
     if not len(values) or values.dtype.kind == "b":
         return
     least, most = LIMITS.get(name, _ANYTHING)

@@ -56,8 +56,8 @@ class Hls4mlSource(Source):
         particle_names = self._names(file, "particleFeatureNames") or PARTICLE_NAMES
         jet_names = self._names(file, "jetFeatureNames")
         # One name more than columns in the published files.
-        self._columns = {_ours(name): k for k, name in enumerate(particle_names[: padded.shape[2]])}
-        self.names = {_ours(name): name for name in particle_names} | JET_COLUMNS
+        self._columns = {column_name(name): k for k, name in enumerate(particle_names[: padded.shape[2]])}
+        self.names = {column_name(name): name for name in particle_names} | JET_COLUMNS
         for name in ("px", "py", "pz", "energy", "pt"):
             if name not in self._columns:
                 raise SourceError(
@@ -135,6 +135,6 @@ class Hls4mlSource(Source):
         return np.asarray(values, values.dtype.newbyteorder("="))
 
 
-def _ours(name: str) -> str:
+def column_name(name: str) -> str:
     """`j1_px` is our `px`; what only this set has keeps its name, without the prefix."""
     return canonical(name) or name.removeprefix("j1_")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jetformer_data.errors import SourceError
 
-_MOST_CLASSES = 10_000
+_MOST_CLASSES = 1_000
 
 
 def one_hot(

@@ -101,7 +101,9 @@ class PandasTable(Arrays):
 
     def _block(self, block: str, start: int, stop: int) -> NDArray[Any]:
         stored = self._group["table"].fields(block) if self._is_table() else self._group[block]
-        values = stored[start:stop].reshape(stop - start, -1)
+        values = stored[start:stop]
+        if values.ndim == 1:  # a block of one column
+            values = values[:, None]
         return np.ascontiguousarray(values, values.dtype.newbyteorder("="))
 
 

@@ -22,7 +22,9 @@ class ParquetColumns:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = str(path)
-        self._file = require("pyarrow.parquet", "parquet").ParquetFile(path, pre_buffer=False)
+        self._file = require("pyarrow.parquet", "parquet").ParquetFile(
+            path, pre_buffer=False, page_checksum_verification=True
+        )
         self.names: list[str] = self._file.schema_arrow.names
         metadata = self._file.metadata
         groups = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]

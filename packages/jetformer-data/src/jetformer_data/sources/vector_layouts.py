@@ -51,15 +51,12 @@ class Layout(ABC):
 
 
 def holds_vectors(names: Iterable[str]) -> bool:
-    """Whether some layout below may find constituents among these names."""
+    """Whether constituents may be found among these names, or were meant to be: what lacks is then named."""
     present = set(names)
     known = set(canonical_columns(present)) | {ours for _, columns in _joined(present) for ours in columns}
-    return (
-        first_of(FOUR_VECTORS, present) is not None
-        or PT_Y_PHI_ID in present
-        or any(enough <= known for enough in _ENOUGH)
-        or any(enough <= set(_numbered(present)) for enough in _ENOUGH)
-    )
+    known |= set(_numbered(present))
+    is_meant = any(len(enough & known) > 1 for enough in _ENOUGH)
+    return is_meant or PT_Y_PHI_ID in present or first_of(FOUR_VECTORS, present) is not None
 
 
 def find_layout(arrays: Arrays) -> Layout:
@@ -153,8 +150,8 @@ class Numbered(Layout):
             raise SourceError(
                 f"{arrays.path}: '{few}' has {min(lengths)} numbered columns, others have {max(lengths)}"
             )
-        self.names = {ours: columns[0] for ours, columns in self._columns.items()}
-        self.jets = arrays.shapes[next(iter(self.names.values()))][0]
+        self.names = {ours: columns[0].replace("_0", "_<n>") for ours, columns in self._columns.items()}
+        self.jets = arrays.shapes[next(iter(self._columns.values()))[0]][0]
 
     def read(self, start: int, stop: int) -> tuple[Columns, NDArray[np.int64]]:
         every = [name for columns in self._columns.values() for name in columns]
@@ -189,14 +186,17 @@ def _columns_of(arrays: Arrays, name: str, shape: tuple[int, ...], axes: int) ->
 
 
 def _order(arrays: Arrays, name: str) -> tuple[str, ...]:
-    """The order in which no energy is below its momentum, looking at the first rows."""
-    few = arrays.rows(name, 0, min(arrays.shapes[name][0], _LOOKED_AT)).reshape(-1, 4).astype(np.float64)
-    for order in ORDERS:
-        energy = few[:, order.index("energy")]
-        momentum = np.sqrt((few**2).sum(axis=1) - energy**2 + 1e-12 * (few**2).sum(axis=1))
-        if (energy >= momentum * (1 - _ROUNDING) - _ROUNDING).all():
-            return order
-    return ORDERS[0]  # whose faults are then reported by their places
+    """The order in which the fewest energies are below their momentum, looking at the first rows."""
+    few = arrays.rows(name, 0, min(arrays.shapes[name][0], _LOOKED_AT)).reshape(-1, 4)
+    # not a number, or too large to square: whatever the order, that is reported later by its place
+    few = few.astype(np.float64)[(np.abs(few) < 1e9).all(axis=1)]
+
+    def agreeing(order: tuple[str, ...]) -> int:
+        place = order.index("energy")
+        momentum = np.sqrt((np.delete(few, place, axis=1) ** 2).sum(axis=1))
+        return int((few[:, place] >= momentum * (1 - _ROUNDING) - _ROUNDING).sum())
+
+    return max(ORDERS, key=agreeing)
 
 
 def _numbered(names: Iterable[str]) -> dict[str, list[str]]:
