@@ -19,16 +19,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from jetformer_data.errors import DataError
+from jetformer_data.filesets import find_files
 from jetformer_data.padding import FEATURES
 from jetformer_model import training
 from jetformer_model.config import PRESETS, preset
-from jetformer_model.dataset import MIN_PT_GEV, Dataset, file_sha256, open_split, tagging_data
+from jetformer_model.dataset import MIN_PT_GEV, Dataset, TaggingData, file_sha256, open_split, tagging_data
+from jetformer_model.distributed import processes
 from jetformer_model.errors import ModelError
 from jetformer_model.flops import flops as count_flops
 from jetformer_model.flops import parameters
 from jetformer_model.metrics import summarise
 from jetformer_model.optimisation import SCHEDULERS, Recipe
 from jetformer_model.state import load, require_folder, save
+from jetformer_model.streamed import StreamedData, streamed_data
 
 app = typer.Typer(
     help="Train, evaluate and count JetFormers.  Start with: jetformer-model train jets.h5 --out tiny.safetensors",
@@ -39,6 +42,9 @@ app = typer.Typer(
 console = Console()
 
 DataFile = Annotated[Path, typer.Argument(help="Jets in the array schema (HDF5), from jetformer-data.")]
+DataFiles = Annotated[
+    list[Path], typer.Argument(help="Jets in the array schema (HDF5): files, globs or folders of them.")
+]
 StateFile = Annotated[Path, typer.Argument(help="A state file (.safetensors).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 PresetName = Annotated[str, typer.Option("--preset", help=f"One of {', '.join(PRESETS)}.")]
@@ -56,7 +62,7 @@ def main() -> None:
 
 @app.command()
 def train(
-    data: DataFile,
+    data: DataFiles,
     out: Annotated[Path, typer.Option(help="Where to write the state; the log goes beside it as .csv.")],
     preset_name: PresetName = "tiny",
     constituents: Constituents = None,
@@ -78,6 +84,13 @@ def train(
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     patience: Annotated[int, typer.Option(help="Epochs without improvement before stopping.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the weights and the order of jets.")] = 0,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Leave the jets on disk; so are those of more than one file.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one.")] = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Use torch.compile: for long trainings, on a GPU above all.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train on the training split and keep the weights of the epoch with the best validation loss.
@@ -85,6 +98,8 @@ def train(
     Killed and run again, the same command goes on after the last whole epoch (OUT.partial).
 
     jetformer-model train jets.h5 --preset tiny --out tiny.safetensors
+
+    torchrun --nproc-per-node 2 -m jetformer_model train 'jets/*.h5' --preset jetclass --out large.safetensors
     """
     names = tuple(name.strip() for name in features.split(","))
     require_folder(out)
@@ -108,15 +123,38 @@ def train(
         norm=norm,
         activation=activation,
     )
-    jets = tagging_data(data, constituents=shape.constituents, features=names, min_pt_gev=min_pt)
+    jets: TaggingData | StreamedData
+    if stream or len(data) > 1 or not data[0].is_file():
+        jets = streamed_data(
+            data,
+            constituents=shape.constituents,
+            features=names,
+            min_pt_gev=min_pt if "pt" in names else 0.0,
+            ragged=True,
+        )
+    else:
+        jets = tagging_data(data[0], constituents=shape.constituents, features=names, min_pt_gev=min_pt)
     architecture = dataclasses.replace(shape, classes=len(jets.class_names))
     checkpoint = out.with_name(f"{out.name}.partial")
-    result = training.train(jets, architecture, recipe=recipe, checkpoint=checkpoint, progress=True)
+    with processes(device) as process:
+        result = training.train(
+            jets,
+            architecture,
+            recipe=recipe,
+            checkpoint=checkpoint,
+            progress=process.is_first,
+            process=process,
+            compiled=compiled,
+        )
+        if not process.is_first:
+            return
     provenance = {
         "command": "jetformer-model train",
         "recipe": dataclasses.asdict(recipe),
         "jets": {"training": len(jets.train), "validation": len(jets.validation)},
-        "data_sha256": file_sha256(data),
+        "data_sha256": [file_sha256(path) for path in find_files(data)],
+        "processes": process.world,
+        "device": process.device.type,
         "versions": {"jetformer-model": version("jetformer-model"), "torch": torch.__version__},
     }
     save(out, dataclasses.replace(result.state, provenance=provenance))

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from jetformer_data.padding import FEATURES
 from jetformer_data.schema import Normalisation, Reader
 from jetformer_data.splitting import file_mask, load
 from jetformer_data.statistics import normalise, training_normalisation
+from jetformer_model.checkpoint import fingerprint
 from jetformer_model.errors import ModelError
 from jetformer_model.state import Inputs, State
 
@@ -39,19 +41,55 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def constituents(self) -> int:
+        """P."""
+        return self.x.shape[1]
+
+    def to(self, device: torch.device) -> Dataset:
+        """The same jets on a device."""
+        return Dataset(*(tensor.to(device) for tensor in (self.x, self.mask, self.labels, self.index)))
+
+    def fingerprint(self) -> str:
+        """Stands for the jets, to the last bit."""
+        return fingerprint(self.x, self.mask, self.labels)
+
     def batches(
-        self, size: int, generator: torch.Generator | None = None
+        self, size: int, generator: torch.Generator | None = None, rank: int = 0, world: int = 1
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """(x, mask, labels) in turns of `size` jets; in an order drawn from `generator` where one is given."""
+        """(x, mask, labels) in turns of `size` jets; in an order drawn from `generator` where one is given.
+
+        With `world` processes, `size` counts the jets of all, and each gets its share of every turn; a last turn too small
+        for all of them is left out.
+        """
         order = (
             torch.arange(len(self)) if generator is None else torch.randperm(len(self), generator=generator)
         )
-        for chosen in order.split(size):
-            yield self.x[chosen], self.mask[chosen], self.labels[chosen]
+        for turn in order.split(size):
+            if len(turn) >= world:
+                chosen = turn[rank::world]
+                yield self.x[chosen], self.mask[chosen], self.labels[chosen]
 
     def head(self, jets: int) -> Dataset:
         """The first `jets` jets."""
         return Dataset(self.x[:jets], self.mask[:jets], self.labels[:jets], self.index[:jets])
+
+
+class Jets(Protocol):
+    """Jets that a network can be trained on: `Dataset` in memory, `StreamedJets` on disk."""
+
+    @property
+    def constituents(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def to(self, device: torch.device) -> Jets: ...
+
+    def fingerprint(self) -> str: ...
+
+    def batches(
+        self, size: int, generator: torch.Generator | None = None, rank: int = 0, world: int = 1
+    ) -> Iterator[tuple[Tensor, Any, Tensor]]: ...
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from jetformer_model.config import Norm
+from jetformer_model.distributed import sum_over_processes
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
 
 
 class MaskedBatchNorm(nn.Module):
-    """y = (x - mean) / sqrt(var + 1e-5) * weight + bias, mean and variance a channel over real tokens only.
+    """y = (x - mean) / sqrt(var + 1e-5) * weight + bias, mean and variance a channel over real tokens only,
+    of all processes where several train together.
 
     Input [..., channels] with a mask [...] (True = real; None: all are). In evaluation the running statistics are used.
     """
@@ -36,10 +38,10 @@ class MaskedBatchNorm(nn.Module):
 
     def _batch_statistics(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         real = x.new_ones((*x.shape[:-1], 1)) if mask is None else mask.unsqueeze(-1).to(x.dtype)
-        count = real.sum()
         axes = tuple(range(x.dim() - 1))
-        mean = (x * real).sum(axes) / count
-        var = ((x - mean).square() * real).sum(axes) / count
+        count = sum_over_processes(real.sum())
+        mean = sum_over_processes((x * real).sum(axes)) / count
+        var = sum_over_processes(((x - mean).square() * real).sum(axes)) / count
         with torch.no_grad():
             self.running_mean.lerp_(mean, MOMENTUM)
             self.running_var.lerp_(var * count / (count - 1).clamp(min=1), MOMENTUM)

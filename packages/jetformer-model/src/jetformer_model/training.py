@@ -21,11 +21,13 @@ from torch.nn import functional
 
 from jetformer_model.checkpoint import Checkpoint, MovingParts, fingerprint
 from jetformer_model.config import Architecture
-from jetformer_model.dataset import Dataset, TaggingData
+from jetformer_model.dataset import Dataset, Jets, TaggingData
+from jetformer_model.distributed import ALONE, Process
 from jetformer_model.errors import ModelError
 from jetformer_model.network import JetFormer
 from jetformer_model.optimisation import Recipe, Schedule, make_optimiser
 from jetformer_model.state import State
+from jetformer_model.streamed import StreamedData
 
 __all__ = ["Epoch", "Recipe", "TrainingResult", "fit", "predict", "train"]
 
@@ -65,12 +67,14 @@ class TrainingResult:
 
 
 def train(
-    data: TaggingData,
+    data: TaggingData | StreamedData,
     architecture: Architecture,
     *,
     recipe: Recipe | None = None,
     checkpoint: Path | None = None,
     progress: bool = False,
+    process: Process = ALONE,
+    compiled: bool = False,
 ) -> TrainingResult:
     """Train a new JetFormer on the training split; the same seed gives the same weights on the same machine."""
     recipe = recipe or Recipe()
@@ -78,32 +82,51 @@ def train(
     torch.manual_seed(recipe.seed)
     network = JetFormer(architecture)
     history, best = fit(
-        network, data.train, data.validation, recipe, checkpoint=checkpoint, progress=progress
+        network,
+        data.train,
+        data.validation,
+        recipe,
+        checkpoint=checkpoint,
+        progress=progress,
+        process=process,
+        compiled=compiled,
     )
     return TrainingResult(State(network, data.inputs, data.class_names, best.metrics), history, best)
 
 
 def fit(
     network: nn.Module,
-    training: Dataset,
-    validation: Dataset,
+    training: Jets,
+    validation: Jets,
     recipe: Recipe,
     *,
     checkpoint: Path | None = None,
     progress: bool = False,
     title: str = "training",
+    process: Process = ALONE,
+    compiled: bool = False,
 ) -> tuple[tuple[Epoch, ...], Epoch]:
     """Train `network(x, mask) -> logits` in place and leave it in evaluation mode with the weights of its best epoch.
 
     checkpoint: a file that is written after each epoch and taken up if it is there; the caller removes it in the end.
-    Raises ModelError if the loss stops being a number.
+    process: where the network is trained, and with which others; it ends on the CPU
+    compiled: through torch.compile, which pays for long trainings
+    Raises ModelError if the loss stops being a number, or the GPU's memory is too small.
     """
+    start = _purpose(title, recipe, network, training) if checkpoint else None
+    network.to(process.device)
+    training, validation = training.to(process.device), validation.to(process.device)
+    if compiled:
+        network.compile()
+    whole = process.wrap(network)
+    # Dropout differs between processes; the order of jets does not.
+    torch.manual_seed(recipe.seed + process.rank)
     generator = torch.Generator().manual_seed(recipe.seed)
     steps = math.ceil(len(training) / recipe.batch_size) * recipe.epochs
     optimiser = make_optimiser(network, recipe)
     schedule = Schedule(optimiser, recipe, steps)
     moving = MovingParts(network, optimiser, schedule.schedule, generator)
-    store = Checkpoint(checkpoint, _purpose(title, recipe, network, training)) if checkpoint else None
+    store = Checkpoint(checkpoint, start) if checkpoint and start else None
     best_weights, history = (store and store.restore(moving)) or (network.state_dict(), [])
     epochs = [Epoch(**epoch) for epoch in history]
     best = min(epochs, key=lambda epoch: epoch.validation_loss, default=None)
@@ -112,8 +135,8 @@ def fit(
         for number in range(len(epochs) + 1, recipe.epochs + 1):
             if best is not None and number - 1 - best.epoch >= recipe.patience:
                 break
-            training_loss = _one_epoch(network, training, recipe, generator, optimiser, schedule)
-            loss, accuracy = _loss_and_accuracy(network, validation)
+            training_loss = _one_epoch(whole, training, recipe, generator, optimiser, schedule, process)
+            loss, accuracy = _loss_and_accuracy(network, validation, process)
             epochs.append(Epoch(number, training_loss, loss, accuracy, optimiser.param_groups[0]["lr"]))
             if not math.isfinite(training_loss + loss):
                 raise ModelError(
@@ -122,12 +145,12 @@ def fit(
             schedule.after_epoch(loss)
             if best is None or loss < best.validation_loss:
                 best, best_weights = epochs[-1], copy.deepcopy(network.state_dict())
-            if store:
+            if store and process.is_first:
                 store.save(moving, best_weights, [dataclasses.asdict(epoch) for epoch in epochs])
             bar.update(task, advance=1, best=100 * best.validation_accuracy)
     assert best is not None
     network.load_state_dict(best_weights)
-    network.eval()
+    network.cpu().eval()
     return tuple(epochs), best
 
 
@@ -140,17 +163,18 @@ def predict(network: nn.Module, data: Dataset) -> NDArray[np.float64]:
 
 def _one_epoch(
     network: nn.Module,
-    data: Dataset,
+    data: Jets,
     recipe: Recipe,
     generator: torch.Generator,
     optimiser: torch.optim.Optimizer,
     schedule: Schedule,
+    process: Process,
 ) -> float:
     network.train()
-    total = 0.0
-    for x, mask, labels in data.batches(recipe.batch_size, generator):
+    total = jets = 0.0
+    for x, where, labels in data.batches(recipe.batch_size, generator, process.rank, process.world):
         with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            logits = network(x, mask)
+            logits = network(x, where)
         loss: Tensor = functional.cross_entropy(logits.float(), labels)
         optimiser.zero_grad()
         loss.backward()
@@ -159,25 +183,33 @@ def _one_epoch(
         optimiser.step()
         schedule.after_step()
         total += loss.item() * len(labels)
-    return total / len(data)
+        jets += len(labels)
+    total, jets = process.total(total, jets)
+    return total / jets
 
 
 @torch.no_grad()
-def _loss_and_accuracy(network: nn.Module, data: Dataset) -> tuple[float, float]:
-    logits = torch.from_numpy(predict(network, data))
-    accuracy = (logits.argmax(1) == data.labels).double().mean()
-    return functional.cross_entropy(logits, data.labels).item(), accuracy.item()
+def _loss_and_accuracy(network: nn.Module, data: Jets, process: Process) -> tuple[float, float]:
+    network.eval()
+    loss = right = jets = 0.0
+    for x, where, labels in data.batches(EVALUATION_BATCH, None, process.rank, process.world):
+        logits = network(x, where).double()
+        loss += functional.cross_entropy(logits, labels, reduction="sum").item()
+        right += (logits.argmax(1) == labels).sum().item()
+        jets += len(labels)
+    loss, right, jets = process.total(loss, right, jets)
+    return loss / jets, right / jets
 
 
-def _purpose(title: str, recipe: Recipe, network: nn.Module, data: Dataset) -> dict[str, Any]:
-    start = fingerprint(*network.state_dict().values(), data.x, data.mask, data.labels)
+def _purpose(title: str, recipe: Recipe, network: nn.Module, data: Jets) -> dict[str, Any]:
+    start = [fingerprint(*network.state_dict().values()), data.fingerprint()]
     return {"title": title, "recipe": dataclasses.asdict(recipe), "start": start}
 
 
 @contextmanager
-def _suitable_threads(network: nn.Module, data: Dataset, batch_size: int) -> Iterator[None]:
+def _suitable_threads(network: nn.Module, data: Jets, batch_size: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    work = batch_size * (data.x.shape[1] + 1) * sum(parameter.numel() for parameter in network.parameters())
+    work = batch_size * (data.constituents + 1) * sum(parameter.numel() for parameter in network.parameters())
     if work < SINGLE_THREAD_WORK:
         torch.set_num_threads(1)
     try:
@@ -186,12 +218,13 @@ def _suitable_threads(network: nn.Module, data: Dataset, batch_size: int) -> Ite
         torch.set_num_threads(before)
 
 
-def _check(data: TaggingData, architecture: Architecture) -> None:
+def _check(data: TaggingData | StreamedData, architecture: Architecture) -> None:
     expected = (architecture.constituents, architecture.features)
-    if tuple(data.train.x.shape[1:]) != expected:
+    got = (data.train.constituents, len(data.inputs.features))
+    if got != expected:
         raise ModelError(
             f"the architecture expects {expected[0]} constituents x {expected[1]} features, "
-            f"the data have {data.train.x.shape[1]} x {data.train.x.shape[2]}"
+            f"the data have {got[0]} x {got[1]}"
         )
     if architecture.classes != len(data.class_names):
         raise ModelError(

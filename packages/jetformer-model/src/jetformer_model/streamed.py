@@ -1,0 +1,126 @@
+"""Jets that stay on disk while a network trains on them: any number of files, in little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jetformer_data.filesets import Paths, find_files
+from jetformer_data.jets import Normalisation, feature_columns
+from jetformer_data.schema import Reader
+from jetformer_data.splitting import file_mask
+from jetformer_data.streaming import Stream, StreamOptions
+from jetformer_model.errors import ModelError
+from jetformer_model.state import Inputs
+from jetformer_model.tokens import Ragged
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class StreamedJets:
+    """One split of some files, as `Dataset` but read while it is used.
+
+    ragged: hand out ragged batches, for networks that take them
+    """
+
+    paths: Paths
+    split: str
+    inputs: Inputs
+    constituents: int
+    ragged: bool = False
+    device: torch.device = _CPU
+    seed: int = 0
+
+    @cached_property
+    def _jets(self) -> int:
+        total = 0
+        for path in find_files(self.paths):
+            with Reader(path) as reader:
+                total += int(file_mask(reader, self.split).sum())
+        return total
+
+    def __len__(self) -> int:
+        return self._jets
+
+    def to(self, device: torch.device) -> StreamedJets:
+        """The same, with batches on a device."""
+        return replace(self, device=device)
+
+    def fingerprint(self) -> str:
+        """Stands for files and order."""
+        return str(self._stream(1, shuffle=True).state_dict())
+
+    def batches(
+        self, size: int, generator: torch.Generator | None = None, rank: int = 0, world: int = 1
+    ) -> Iterator[tuple[Tensor, Tensor | Ragged, Tensor]]:
+        """(x, mask or `Ragged`, labels); `size` jets over all processes, in an order drawn from `generator`, if given."""
+        stream = self._stream(max(1, size // world), generator is not None, rank, world)
+        if generator is not None:
+            stream.set_epoch(int(torch.randint(1 << 31, (), generator=generator)))
+        for batch in stream:
+            labels = torch.from_numpy(batch.labels)
+            where: Tensor | Ragged
+            if self.ragged:
+                x = torch.from_numpy(batch.constituents)
+                offsets = torch.from_numpy(batch.offsets.astype(np.int32)).to(self.device)
+                where = Ragged(offsets, self.constituents)
+            else:
+                x, where = (torch.from_numpy(array) for array in batch.dense(self.constituents))
+                where = where.to(self.device)
+            yield x.to(self.device), where, labels.to(self.device)
+
+    def _stream(self, size: int, shuffle: bool, rank: int = 0, world: int = 1) -> Stream:
+        options = StreamOptions(
+            batch=size,
+            features=self.inputs.features,
+            max_constituents=self.constituents,
+            min_pt=self.inputs.min_pt_gev,
+            normalise=Normalisation(np.array(self.inputs.mean), np.array(self.inputs.std)),
+            split=self.split,
+            shuffle=shuffle,
+            seed=self.seed,
+            rank=rank,
+            world_size=world,
+        )
+        return Stream(self.paths, options)
+
+
+@dataclass(frozen=True)
+class StreamedData:
+    """As `TaggingData`, with jets that stay on disk."""
+
+    train: StreamedJets
+    validation: StreamedJets
+    inputs: Inputs
+    class_names: tuple[str, ...]
+
+
+def streamed_data(
+    paths: Paths, *, constituents: int, features: tuple[str, ...], min_pt_gev: float, ragged: bool
+) -> StreamedData:
+    """Training and validation jets of some files, normalised by the constants that the files hold."""
+    with Reader(find_files(paths)[0]) as reader:
+        columns = feature_columns(features, reader.feature_names)
+        if reader.normalisation is None:
+            raise ModelError(f"{reader.path}: holds no normalisation; write it with jetformer-data")
+        inputs = Inputs(
+            features=features,
+            units=tuple(reader.feature_units[i] for i in columns),
+            mean=tuple(reader.normalisation.mean[columns].tolist()),
+            std=tuple(reader.normalisation.std[columns].tolist()),
+            min_pt_gev=min_pt_gev,
+        )
+        class_names = reader.class_names
+    train, validation = (
+        StreamedJets(paths, split, inputs, constituents, ragged) for split in ("train", "validation")
+    )
+    for jets in (train, validation):
+        if not len(jets):
+            raise ModelError(f"{paths}: no jets in the {jets.split} split")
+    return StreamedData(train, validation, inputs, class_names)
