@@ -104,9 +104,10 @@ def write_schema(path: Path, jets: Example) -> None:
 
 def write_hls4ml(path: Path, jets: Example) -> None:
     """The HLS4ML layout; what is not given of the 16 columns is 1."""
-    columns = {"pt": np.hypot(jets.columns["px"], jets.columns["py"]), **jets.columns}
-    names = [name for name in hls4ml.PARTICLE_NAMES if hls4ml.column_name(name) in columns or "e" not in name]
-    names = [name for name in names if name not in ("j1_px", "j1_py", "j1_pz") or name[3:] in columns]
+    absent = {name for name in FOUR if name not in jets.columns}
+    pt = np.ones(int(jets.offsets[-1])) if absent else np.hypot(jets.columns["px"], jets.columns["py"])
+    columns = {"pt": pt, **jets.columns}
+    names = [name for name in hls4ml.PARTICLE_NAMES[:-1] if hls4ml.column_name(name) not in absent]
     rows = [columns.get(hls4ml.column_name(name), np.ones(int(jets.offsets[-1]))) for name in names]
     counts = np.diff(jets.offsets)
     most = max(_PADDED, int(counts.max(initial=0)))
@@ -264,7 +265,8 @@ def equals(raw: RawJets, jets: Example, kind: str) -> bool:
     return (
         np.array_equal(raw.offsets, jets.offsets)
         and np.array_equal(raw.labels, labels)
-        and all(np.array_equal(raw.constituents[name], jets.columns[name]) for name in FOUR)
+        and _four(jets).keys() <= raw.constituents.keys()
+        and all(np.array_equal(raw.constituents[name], values) for name, values in _four(jets).items())
     )
 
 

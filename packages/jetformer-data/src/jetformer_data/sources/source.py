@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from jetformer_data.errors import DataError, SourceError
 from jetformer_data.raw import RawJets
 from jetformer_data.sources.checking import check
@@ -102,16 +104,16 @@ class Source(ABC):
 def reading(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn whatever a library raises on a damaged file into one `SourceError` that names the file."""
     try:
-        yield
+        with np.errstate(all="ignore"):  # values that cannot be are refused by `check`, with their places
+            yield
     except DataError:
         raise
     except FileNotFoundError as error:
         raise SourceError(f"{path}: there is no such file") from error
     except MemoryError as error:
         raise SourceError(f"{path}: is damaged: it asks for more memory than there is") from error
-    except (
-        Exception
-    ) as error:  # struct.error, zlib.error, ArrowInvalid, KeyError, RecursionError, ...: anything comes
+    # struct.error, zlib.error, ArrowInvalid, KeyError, RecursionError, ...: anything comes
+    except Exception as error:
         raise SourceError(f"{path}: is damaged or truncated and cannot be read ({_reason(error)})") from error
 
 
