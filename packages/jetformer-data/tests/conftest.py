@@ -18,7 +18,8 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for module in ("pythia8mc", "fastjet"):
         pytest.importorskip(module, reason="needs the extra 'generate'")
     from jetformer_data.generation import generate
+    from jetformer_data.workers import Processes
 
     path = tmp_path_factory.mktemp("simulated") / "jets.h5"
-    generate(path, jets=250, seed=11, workers=2, shard_jets=125)
+    generate(path, jets=250, seed=11, backend=Processes(2), shard_jets=125)
     return path

@@ -1,9 +1,9 @@
 """Feature sets: which numbers of a constituent are stored, as tables of name, unit, formula and published constants.
 
 A feature that a source stores itself, under the same name, is taken from it; the others are computed from what the
-source holds. To add a set, add its rows here:
+source holds. To add a set, write its rows in a module of your own and name it as `my_features:MINE`:
 
-    FEATURE_SETS["mine"] = FeatureSet("mine", (Feature("pt", "GeV"), Feature("deltaR", "1", delta_r)), "my thesis")
+    MINE = FeatureSet("mine", (Feature("pt", "GeV"), Feature("deltaR", "1", delta_r)), "my thesis")
 
 Values are stored as they are, not standardised: `(x - subtract) * multiply` is what a network gets, and a file holds
 the constants as its normalisation, `mean = subtract` and `std = 1 / multiply`. `low` and `high` limit the stored value.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -149,9 +150,18 @@ def to_jets(
 
 
 def find_feature_set(name: str) -> FeatureSet:
-    """The feature set of this name; raises `DataError` listing those that exist."""
+    """The feature set of this name, or `NAME` of an importable module for "module:NAME"; raises `DataError` else."""
+    module, _, attribute = name.partition(":")
+    if attribute:
+        try:
+            found = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise DataError(f"features '{name}': cannot be imported ({error})") from error
+        if not isinstance(found, FeatureSet):
+            raise DataError(f"features '{name}': is a {type(found).__name__}, expected a FeatureSet")
+        return found
     if name not in FEATURE_SETS:
-        raise DataError(f"features '{name}': expected one of {', '.join(FEATURE_SETS)}")
+        raise DataError(f"features '{name}': expected one of {', '.join(FEATURE_SETS)}, or module:NAME")
     return FEATURE_SETS[name]
 
 

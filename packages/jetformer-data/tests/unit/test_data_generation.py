@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jetformer_data import generation, schema
+from jetformer_data import schema
 from jetformer_data.errors import DataError, MissingExtraError
+from jetformer_data.features import find_feature_set
 from jetformer_data.generation import generate, make_shard, plan
 from jetformer_data.jets import Jets, concatenate
 from jetformer_data.making import make_provenance
@@ -19,6 +20,7 @@ from jetformer_data.processes import STYLES
 from jetformer_data.splitting import split_mask
 from jetformer_data.statistics import training_normalisation
 from jetformer_data.testing import example_jets
+from jetformer_data.workers import Processes
 
 pytest.importorskip("pythia8mc", reason="needs the extra 'generate'")
 pytest.importorskip("fastjet", reason="needs the extra 'generate'")
@@ -29,18 +31,25 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Shards made in this process from example jets; the list tells which."""
     made: list[int] = []
 
-    def run(make: object, shards: list, workers: int, folder: Path, progress: object) -> float:
+    def run(self: Processes, make: object, shards: list, folder: Path, progress: object) -> float:
         for shard in shards:
             made.append(shard.number)
             schema.write(shard.path, example_jets(shard.jets, seed=shard.seed + shard.number))
         return 1.0
 
-    monkeypatch.setattr(generation, "run_workers", run)
+    monkeypatch.setattr(Processes, "run", run)
     return made
 
 
+def parameters(jets: int, seed: int, shard_jets: int) -> str:
+    """What an earlier run has left of itself."""
+    style = STYLES["hls4ml"]
+    table = {"features": style.features, "feature_table": find_feature_set(style.features).table()}
+    return json.dumps(make_provenance(style, jets, seed, shard_jets) | table)
+
+
 def test_shards_cover_the_set(tmp_path: Path) -> None:
-    shards = plan("hls4ml", 23, 1, 10, tmp_path)
+    shards = plan("hls4ml", 23, 1, 10, tmp_path, "hls4ml-3")
     assert [(s.start, s.jets) for s in shards] == [(0, 10), (10, 10), (20, 3)]
 
 
@@ -49,8 +58,8 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[Jets]:
     """Two shards of seed 5 and the first of seed 6, made in this process, the last first."""
     folder = tmp_path_factory.mktemp("shards")
     planned = [
-        *plan("hls4ml", 10, 5, 5, folder),
-        replace(plan("hls4ml", 5, 6, 5, folder)[0], path=folder / "x"),
+        *plan("hls4ml", 10, 5, 5, folder, "hls4ml-3"),
+        replace(plan("hls4ml", 5, 6, 5, folder, "hls4ml-3")[0], path=folder / "x"),
     ]
     for shard in reversed(planned):
         make_shard(shard, lambda done: None)
@@ -59,7 +68,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[Jets]:
 
 def test_the_file_does_not_depend_on_processes(tmp_path: Path, shards: list[Jets]) -> None:
     progress: list[int] = []
-    generate(tmp_path / "jets.h5", 10, seed=5, workers=2, shard_jets=5, progress=progress.append)
+    generate(tmp_path / "jets.h5", 10, seed=5, backend=Processes(2), shard_jets=5, progress=progress.append)
     whole, parts = schema.read(tmp_path / "jets.h5"), concatenate(shards[:2])
     np.testing.assert_array_equal(whole.constituents, parts.constituents)
     np.testing.assert_array_equal(whole.offsets, parts.offsets)
@@ -78,7 +87,7 @@ def test_finished_shards_are_not_made_again(tmp_path: Path, cheap: list[int]) ->
     generate(tmp_path / "whole.h5", 23, seed=1, shard_jets=10)
     folder = tmp_path / "jets.h5.parts"
     folder.mkdir()
-    (folder / "parameters.json").write_text(json.dumps(make_provenance(STYLES["hls4ml"], 23, 1, 10)))
+    (folder / "parameters.json").write_text(parameters(23, 1, 10))
     schema.write(folder / "shard-000001.h5", example_jets(10, seed=2))
     (folder / ".shard-000002.h5.partial").write_text("half")
     (folder / "shard-000002.h5").write_text("damaged")
@@ -94,7 +103,7 @@ def test_finished_shards_are_not_made_again(tmp_path: Path, cheap: list[int]) ->
 def test_shards_of_another_seed_are_refused(tmp_path: Path, cheap: list[int]) -> None:
     folder = tmp_path / "jets.h5.parts"
     folder.mkdir()
-    (folder / "parameters.json").write_text(json.dumps(make_provenance(STYLES["hls4ml"], 23, 1, 10)))
+    (folder / "parameters.json").write_text(parameters(23, 1, 10))
     with pytest.raises(
         DataError, match=r"jets\.h5\.parts: was made with another 'seed' \(1 there, 2 asked for\)"
     ):
@@ -135,7 +144,8 @@ def test_normalisation_is_that_of_the_training_split(tmp_path: Path, cheap: list
     (
         ({"jets": 0}, "jets: expected at least 1"),
         ({"seed": -1}, "seed: expected at least 0"),
-        ({"workers": 0}, "workers: expected at least 1"),
+        ({"features": "lhc"}, "features 'lhc': expected one of hls4ml-3"),
+        ({"features": "lhc:FEATURES"}, "features 'lhc:FEATURES': cannot be imported"),
         ({"style": "lhc"}, "style 'lhc': expected one of hls4ml"),
     ),
 )
