@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from jetformer_data.errors import DataError
 from jetformer_data.features import FEATURE_SETS
+from jetformer_data.jets import offsets_of
 from jetformer_data.layouts.writing import LayoutWriter, classes_in
 from jetformer_data.raw import RawJets
 from jetformer_data.sources.hls4ml import CLASSES, CONSTITUENTS, PARTICLE_NAMES
@@ -66,7 +67,7 @@ class Hls4mlWriter(LayoutWriter):
             and not (name in FILLED and raw.has(FILLED[name]))
         )
         for start in range(0, len(raw), _BLOCK_JETS):
-            block = raw.select(np.arange(start, min(start + _BLOCK_JETS, len(raw))))
+            block = self._with_pt(raw.select(np.arange(start, min(start + _BLOCK_JETS, len(raw)))))
             self._append(self._constituents(block), _of_jets(block))
 
     def close(self) -> None:
@@ -110,6 +111,22 @@ class Hls4mlWriter(LayoutWriter):
         self._file["particleFeatureNames"] = np.array(PARTICLE_NAMES, dtype=np.bytes_)
         self._file["jetFeatureNames"] = np.array(JET_NAMES, dtype=np.bytes_)
 
+    def _with_pt(self, raw: RawJets) -> RawJets:
+        """Without constituents that have no pt, which a reader would take for padding; jets keep their quantities."""
+        is_real = raw.column("pt") != 0
+        self.dropped[_NO_PT] += int((~is_real).sum())
+        if is_real.all():
+            return raw
+        of_jet = ("jet_pt", "jet_eta", "jet_phi", "jet_energy", "jet_mass")
+        return RawJets(
+            {name: values[is_real] for name, values in raw.constituents.items()},
+            offsets_of(is_real)[raw.offsets],
+            raw.labels,
+            raw.class_names,
+            {**raw.jets, **{name: raw.column(name) for name in of_jet if raw.has(name)}},
+            raw.where,
+        )
+
     def _constituents(self, raw: RawJets) -> NDArray[np.float64]:
         """Padded `[jets, 150, 16]`."""
         features = FEATURE_SETS["hls4ml-16"].features
@@ -124,9 +141,8 @@ class Hls4mlWriter(LayoutWriter):
         pt, jet = rows[:, PARTICLE_NAMES.index("j1_pt")], raw.jet_of
         order = np.lexsort((-pt, jet))
         place = np.arange(len(order)) - raw.offsets[:-1][jet]
-        self.dropped[_NO_PT] += int((pt == 0).sum())
-        self.dropped[_TOO_MANY] += int(((place >= MOST) & (pt[order] != 0)).sum())
-        kept = (place < MOST) & (pt[order] != 0)
+        self.dropped[_TOO_MANY] += int((place >= MOST).sum())
+        kept = place < MOST
         padded = np.zeros((len(raw), MOST, len(features)))
         padded[jet[kept], place[kept]] = rows[order[kept]]
         return padded
