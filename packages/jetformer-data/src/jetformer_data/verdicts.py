@@ -45,7 +45,11 @@ def validate(
         verdicts = [readable.verdict(), labels.verdict()]
         if len(file):
             verdicts += [labels.balance(), finite.verdict(), *(rule.verdict() for rule in rules)]
-            verdicts += [multiplicity.verdict(), multiplicity.cut(), duplicates.verdict()]
+            verdicts += [
+                multiplicity.verdict(),
+                multiplicity.cut(file.provenance.get("max_constituents")),
+                duplicates.verdict(),
+            ]
         return [*verdicts, _normalisation(file), _provenance(file)]
 
 

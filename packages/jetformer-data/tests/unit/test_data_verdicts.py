@@ -14,10 +14,13 @@ from typer.testing import CliRunner
 
 from jetformer_data import schema, verdicts
 from jetformer_data.cli import app
+from jetformer_data.errors import DataError
 from jetformer_data.features import FEATURE_SETS, to_jets
 from jetformer_data.jets import Jets, Normalisation, offsets_of
 from jetformer_data.looking.duplicates import DuplicateFinder, Repeated, content_hashes
 from jetformer_data.raw import RawJets
+from jetformer_data.source_examples import WRITERS
+from jetformer_data.source_faults import mutations
 from jetformer_data.testing import example_jets
 
 JETS, CLASSES = 120, ("g", "q", "W")
@@ -228,6 +231,10 @@ def test_jets_cut_at_a_number_of_constituents(tmp_path: Path, most: int) -> None
     assert found.level == "warn"
     assert f"exactly {most} constituents" in found.message
     assert found.count == int((made.multiplicity == most).sum())
+    schema.write(tmp_path / "jets.h5", replace(made, provenance={"max_constituents": most}))
+    assert verdict(tmp_path / "jets.h5", "cut").level == "ok"
+    schema.write(tmp_path / "jets.h5", replace(made, provenance={"max_constituents": most + 1}))
+    assert verdict(tmp_path / "jets.h5", "cut").level == "warn"
 
 
 def test_duplicates_are_found_whatever_their_order_and_place(tmp_path: Path) -> None:
@@ -357,3 +364,28 @@ def test_jets_that_a_reader_refuses_are_counted_one_by_one(
     assert given_up.level == "FAIL"
     assert given_up.jet == 5
     assert given_up.count > 3
+
+
+NEEDS = {
+    "jetclass": ("uproot", "awkward"),
+    "jetclass2": ("pyarrow",),
+    "parquet_lists": ("pyarrow",),
+    "parquet_numbered": ("pyarrow",),
+}
+
+
+def is_accepted(path: Path) -> bool:
+    try:
+        return all(v.level != "FAIL" for v in verdicts.validate(path))
+    except DataError:
+        return False
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_what_cannot_be_is_found_in_files_of_every_kind(tmp_path: Path, kind: str) -> None:
+    for module in NEEDS.get(kind, ()):
+        pytest.importorskip(module)
+    damaged = (m for m in mutations(kind, tmp_path, np.random.default_rng(3), 45) if m.refused is not None)
+    seen = {(m.refused, is_accepted(m.path), m.what) for m in damaged}
+    assert not [what for refused, accepted, what in seen if accepted == refused]
+    assert {refused for refused, _, _ in seen} == {True, False}

@@ -173,15 +173,17 @@ class Multiplicity(Check):
         text = f"{empty:,} of {jets:,} jets have no constituents (jet {self.first_empty})"
         return Verdict("empty", "FAIL" if empty == jets else "warn", text, empty, self.first_empty)
 
-    def cut(self) -> Verdict:
-        """A pile of jets at the greatest number means that the rest of their constituents was left out."""
+    def cut(self, asked_for: int | None = None) -> Verdict:
+        """A pile of jets at the greatest number means that the rest was left out; fine if `asked_for` is that number."""
         most, jets = len(self.jets) - 1, int(self.jets.sum())
         pile = int(self.jets[-1])
         below = self.jets[max(1, most - _NEIGHBOURS) : most]
         usual = float(below.mean()) if len(below) else 0.0
         if most > 1 and pile >= _LEAST_PILE and pile > _STEEP_PILE * max(1.0, usual):
-            text = f"{pile:,} of {jets:,} jets have exactly {most} constituents: more were probably left out"
-            return Verdict("cut", "warn", text, pile)
+            text = f"{pile:,} of {jets:,} jets have exactly {most} constituents"
+            if asked_for == most:
+                return Verdict("cut", "ok", f"{text}, the number that was asked for")
+            return Verdict("cut", "warn", f"{text}: more were probably left out", pile)
         return Verdict("cut", "ok", f"at most {most} constituents, without a pile of jets there")
 
 
