@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,11 +13,11 @@ import pytest
 
 from jetformer_data.errors import DataError
 from jetformer_data.jets import offsets_of
-from jetformer_data.layouts import hls4ml, write_layout
+from jetformer_data.layouts import hls4ml, jetclass, write_layout
 from jetformer_data.raw import RawJets
 from jetformer_data.source_examples import example
 from jetformer_data.sources import open_source
-from jetformer_data.sources.jetclass import CLASSES
+from jetformer_data.sources.jetclass import CLASSES, JetClassSource
 
 FIVE = ("g", "q", "W", "Z", "t")
 
@@ -133,6 +134,27 @@ def test_jetclass_tree_has_the_published_branches_and_types(tmp_path: Path) -> N
     assert {"jet_tau1", "aux_truth_match"} <= set(written.absent)
 
 
+def test_baskets_of_a_tree_are_decompressed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("uproot", reason="needs the extra 'root'")
+    monkeypatch.setattr(jetclass, "_BASKET_JETS", 7)
+    raw = replace(_raw(classes=CLASSES), labels=np.arange(30) % 10)
+    write_layout([raw], tmp_path / "jets.root", "jetclass")
+    blocks = []
+    decompress = JetClassSource._block
+
+    def counting(self: JetClassSource, file: Any, start: int, stop: int) -> RawJets:
+        blocks.append((start, stop))
+        return decompress(self, file, start, stop)
+
+    monkeypatch.setattr(JetClassSource, "_block", counting)
+    with open_source(tmp_path / "jets.root") as source:
+        pieces = list(source.chunks(3))
+    assert blocks == [(0, 7), (7, 14), (14, 21), (21, 28), (28, 30)]
+    assert [len(piece) for piece in pieces] == [3] * 10
+    together = np.concatenate([piece.constituents["pz"] for piece in pieces])
+    np.testing.assert_array_equal(together, raw.constituents["pz"])
+
+
 def test_columns_that_are_absent_are_zero(tmp_path: Path) -> None:
     pytest.importorskip("uproot", reason="needs the extra 'root'")
     raw = replace(_two_jets(), class_names=("QCD", "Hbb", "Tbl"))
@@ -178,6 +200,6 @@ def test_what_a_layout_has_no_place_for_is_refused(tmp_path: Path) -> None:
     angles = RawJets(
         {"etarel": np.ones(1), "phirel": np.ones(1)}, offsets_of(np.array([1])), np.zeros(1, int), ("g",)
     )
-    with pytest.raises(DataError, match="holds no 'px'"):
+    with pytest.raises(DataError, match="holds no 'pt'"):
         write_layout([angles], tmp_path / "out", "hls4ml")
     assert not list(tmp_path.iterdir())

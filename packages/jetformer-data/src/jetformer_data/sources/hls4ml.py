@@ -32,6 +32,8 @@ CLASSES = {"j_g": "g", "j_q": "q", "j_w": "W", "j_z": "Z", "j_t": "t"}
 JET_COLUMNS = {"jet_pt": "j_pt", "jet_eta": "j_eta", "jet_mass": "j_mass", "jet_sdmass": "j_mass_mmdt"}
 # A block of 1,000 padded jets takes 19 MB, of which a third are constituents.
 _BLOCK_JETS = 1_000
+# Bytes: HDF5 decompresses a chunk again and again where its own cache of 1 MiB is smaller than a row of chunks.
+_CACHE = 64 << 20
 
 
 class Hls4mlSource(Source):
@@ -45,7 +47,7 @@ class Hls4mlSource(Source):
         return CONSTITUENTS in survey.names
 
     def _open(self) -> Any:
-        return h5py.File(self.path, "r")
+        return h5py.File(self.path, "r", rdcc_nbytes=_CACHE)
 
     def _describe(self, file: Any) -> int:
         padded, jets = self._dataset(file, CONSTITUENTS, 3), self._dataset(file, "jets", 2)

@@ -8,16 +8,18 @@ Lists of constituents may be `std::vector`s, as published, or arrays with a coun
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jetformer_data.errors import SourceError
-from jetformer_data.raw import RawJets
+from jetformer_data.raw import RawJets, concatenate
 from jetformer_data.sources.jetclass2_classes import CLASSES as CLASSES_2
 from jetformer_data.sources.labels import class_numbers, one_hot
-from jetformer_data.sources.ragged import Lists, same_offsets
+from jetformer_data.sources.ragged import Lists, cut, same_offsets
 from jetformer_data.sources.source import Source
 from jetformer_data.sources.survey import Survey, open_root
 
@@ -46,6 +48,10 @@ JET_COLUMNS = (
 )
 
 
+# Jets between places where baskets of all branches end together, that are kept once they were decompressed.
+_MOST_BLOCK_JETS = 50_000
+
+
 class JetClassSource(Source):
     """ROOT files of JetClass; all of `REQUIRED` and of the labels must be there."""
 
@@ -69,9 +75,43 @@ class JetClassSource(Source):
                 raise SourceError(f"{self.path}: column '{name}' is missing from the tree '{TREE}'")
         self.names = REQUIRED | {ours: name for ours, name in OPTIONAL.items() if name in branches}
         self._jet_columns = [name for name in JET_COLUMNS if name in branches]
-        return int(tree.num_entries)
+        jets = int(tree.num_entries)
+        wanted = [*self.names.values(), *self._jet_columns]
+        borders = tree.common_entry_offsets(filter_name=lambda name: name in wanted)
+        self._borders = np.unique(np.clip([0, *borders, jets], 0, jets))
+        self._cached: tuple[tuple[int, int], RawJets] | None = None
+        return jets
 
     def _read(self, file: Any, start: int, stop: int) -> RawJets:
+        parts = []
+        for first, last in self._blocks(start, stop):
+            block = self._cached_block(file, first, last)
+            low, high = max(start, first), min(stop, last)
+            parts.append(cut(block, low - first, high - first))
+        whole = parts[0] if len(parts) == 1 else concatenate(parts)
+        return replace(whole, where=self._where(start, stop))
+
+    def _blocks(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Borders of the blocks that a range of jets lies in; at least one."""
+        first = max(0, int(np.searchsorted(self._borders, start, side="right")) - 1)
+        last = max(first + 1, int(np.searchsorted(self._borders, stop, side="left")))
+        inner = self._borders[first + 1 : last]
+        edges = [self._borders[first], *inner, self._borders[min(last, len(self._borders) - 1)]]
+        blocks = [(int(a), int(b)) for a, b in pairwise(edges)]
+        # Where no baskets end together, not the whole file is read for a few jets.
+        return blocks if max(b - a for a, b in blocks) <= _MOST_BLOCK_JETS else [(start, stop)]
+
+    def _cached_block(self, file: Any, first: int, last: int) -> RawJets:
+        # Baskets are decompressed as a whole, and chunks of jets may be much smaller.
+        if self._cached is None or self._cached[0] != (first, last):
+            self._cached = None
+            block = self._block(file, first, last)
+            for values in (*block.constituents.values(), *block.jets.values(), block.labels):
+                values.flags.writeable = False  # others get views of it
+            self._cached = ((first, last), block)
+        return self._cached[1]
+
+    def _block(self, file: Any, start: int, stop: int) -> RawJets:
         tree = file[TREE]
         lists = {ours: self._lists(tree, name, start, stop) for ours, name in self.names.items()}
         offsets = same_offsets(lists, str(self.path), start, self.names)

@@ -36,37 +36,35 @@ class ParquetColumns:
         if self.rows > _MOST_ROWS_A_BYTE * os.path.getsize(path):
             raise SourceError(f"{path}: is damaged: it claims {self.rows} rows")
         self._starts = np.concatenate([[0], np.cumsum(groups)]).astype(np.int64)
-        self._columns: list[str] = []
-        self._cached: tuple[int, Any] = (-1, None)
+        # Columns -> number and content of the row group that was read last.
+        self._cached: dict[tuple[str, ...], tuple[int, Any]] = {}
 
     def close(self) -> None:
-        self._cached = (-1, None)
+        self._cached = {}
         self._file.close()
 
     def table(self, columns: Sequence[str], start: int, stop: int) -> Any:
         """Rows `start:stop` of these columns as an Arrow table."""
-        if list(columns) != self._columns:
-            self._columns, self._cached = list(columns), (-1, None)
         first = max(0, int(np.searchsorted(self._starts, start, side="right")) - 1)
         last = max(first + 1, int(np.searchsorted(self._starts, stop, side="left")))
         parts = []
         for group in range(first, min(last, len(self._starts) - 1)):
             begin, end = int(self._starts[group]), int(self._starts[group + 1])
             low, high = max(start, begin), min(stop, end)
-            parts.append(self._group(group).slice(low - begin, max(0, high - low)))
+            parts.append(self._group(group, tuple(columns)).slice(low - begin, max(0, high - low)))
         if not parts:
-            return self._file.schema_arrow.empty_table().select(self._columns)
+            return self._file.schema_arrow.empty_table().select(list(columns))
         return require("pyarrow", "parquet").concat_tables(parts)
 
-    def _group(self, number: int) -> Any:
+    def _group(self, number: int, columns: tuple[str, ...]) -> Any:
         # Chunks of jets are smaller than a row group, which is decompressed as a whole.
-        if self._cached[0] != number:
-            self._cached = (-1, None)
-            table = self._file.read_row_group(number, columns=self._columns, use_threads=False)
+        if self._cached.get(columns, (-1, None))[0] != number:
+            self._cached.pop(columns, None)
+            table = self._file.read_row_group(number, columns=list(columns), use_threads=False)
             # Arrow does not check the content of lists that it reads.
             table.validate(full=True)
-            self._cached = (number, table)
-        return self._cached[1]
+            self._cached[columns] = (number, table)
+        return self._cached[columns][1]
 
     def numbers(self, table: Any, name: str) -> NDArray[Any]:
         """A column of numbers, `[rows]`."""
