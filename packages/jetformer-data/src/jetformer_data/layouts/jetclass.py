@@ -51,7 +51,7 @@ class JetClassWriter(LayoutWriter):
         self._file.mktree(
             TREE,
             {
-                "part": f"var * {{{record}}}",
+                "part": self._awkward.types.from_datashape(f"var * {{{record}}}", highlevel=False),
                 **LABEL_TYPES,
                 **dict.fromkeys((*JETS, *TRUTH), np.dtype(np.float32)),
             },
