@@ -23,4 +23,4 @@ __all__ = [
     "synth",
     "verify",
 ]
-__version__ = "0.1.0"
+__version__ = "0.1.1"
