@@ -76,6 +76,18 @@ def test_jetclass2_columns_agree_with_each_other() -> None:
     assert (sum(raw.column(name) for name in kinds) == 1).all()
 
 
+def test_vectors_of_a_root_file_are_those_of_the_parquet_file() -> None:
+    pytest.importorskip("uproot", reason="needs the extra 'root'")
+    name = "JetClassII_example.root"  # in the first version of github.com/jet-universe/sophon, lists as std::vector
+    if not (Path(str(REAL)) / name).exists():
+        pytest.skip(f"{name} is not among the real jets")
+    tree, table = _read(name), _read("JetClassII_example.parquet")
+    np.testing.assert_array_equal(tree.labels, table.labels)
+    for column, values in {**table.constituents, **table.jets}.items():
+        theirs = tree.constituents.get(column, tree.jets.get(column))
+        np.testing.assert_array_equal(theirs, values)
+
+
 def test_delphes_events_are_no_jets() -> None:
     pytest.importorskip("uproot", reason="needs the extra 'root'")
     with pytest.raises(DataError, match="holds events of a Delphes simulation, not jets"):

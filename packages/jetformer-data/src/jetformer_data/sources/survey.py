@@ -85,16 +85,19 @@ def _hdf5(path: str | os.PathLike[str]) -> Survey:
 
 
 def _root(path: str | os.PathLike[str]) -> frozenset[str]:
-    """`TREE` of each tree, and `TREE/BRANCH`."""
+    """Names of all that lies at the top, and `TREE/BRANCH` of each tree."""
     with open_root(path) as file:
         trees = {name.split(";")[0] for name, kind in file.classnames().items() if kind == "TTree"}
-        names = set(trees)
+        names = set(file.keys(recursive=False, cycle=False))
         for tree in trees:
             names |= {f"{tree}/{branch}" for branch in file[tree].keys(recursive=False)}
     return frozenset(names)
 
 
 def open_root(path: str | os.PathLike[str]) -> Any:
-    """A ROOT file, mapped into memory: no threads, which a fork would lose, and no second copy of what is read."""
+    """A ROOT file that is read piece by piece: without threads, which a fork would lose, and not mapped into memory,
+    since pages of a mapped file count as the program's.
+    """
     uproot = require("uproot", "root")
-    return uproot.open(path, handler=uproot.MemmapSource, object_cache=None, array_cache=None)
+    options = {"use_threads": False, "num_workers": 1, "object_cache": None, "array_cache": None}
+    return uproot.open(path, handler=uproot.MultithreadedFileSource, **options)
