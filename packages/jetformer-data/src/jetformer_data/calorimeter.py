@@ -79,6 +79,11 @@ class Towers:
         """eta of the middle of each tower."""
         return (self.edges[self.row] + self.edges[self.row + 1]) / 2
 
+    @property
+    def centre_phi(self) -> Array:
+        """phi of the middle of each tower."""
+        return np.asarray((self.column + 0.5) / self.across[self.row] * 2 * np.pi - np.pi)
+
     def sum(self, energy: Array) -> Array:
         """Energy in each tower, from that of each hit."""
         return np.bincount(self.of, energy, minlength=len(self)).astype(np.float64)

@@ -40,6 +40,19 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.pt)
 
+    def select(self, keep: NDArray[np.bool_]) -> Candidates:
+        """The candidates where `keep` is True."""
+        return Candidates(
+            self.event[keep],
+            self.pt[keep],
+            self.eta[keep],
+            self.phi[keep],
+            self.energy[keep],
+            self.charge[keep],
+            self.kind[keep],
+            None if self.impact is None else self.impact[keep],
+        )
+
     def columns(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.generic]]:
         """The constituent columns (see `raw`) of the candidates in these rows."""
         columns: dict[str, NDArray[np.generic]] = {

@@ -22,7 +22,7 @@ class Clusters:
 
 
 def cluster(candidates: Candidates, events: int, radius: float, min_pt: float) -> Clusters:
-    """Jets above `min_pt` (GeV) of each event, hardest first."""
+    """Jets above `min_pt` (GeV) of each event, in no order."""
     awkward, fastjet = require("awkward", "generate"), require("fastjet", "generate")
     order = np.argsort(candidates.event, kind="stable")
     pt, eta, phi, energy = (getattr(candidates, name)[order] for name in ("pt", "eta", "phi", "energy"))

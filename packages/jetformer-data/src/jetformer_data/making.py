@@ -9,8 +9,9 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from jetformer_data.candidates import Candidates
+from jetformer_data.candidates import Array, Candidates
 from jetformer_data.clustering import cluster
 from jetformer_data.collisions import Collisions
 from jetformer_data.errors import DataError
@@ -122,8 +123,17 @@ def _select(
     low, high = style.jet_pt
     is_matched = (distance < style.matching).all(axis=2).any(axis=1)
     chosen = (pt > low) & (pt < high) & (np.abs(eta) < style.max_eta) & is_matched
+    if style.leading:
+        chosen &= _is_hardest(pt, clusters.event, len(particles.partons))
     jets = {**dict(zip(names, axis, strict=True)), "event": first_event + clusters.event}
     return replace(found, jets=jets).select(chosen)
+
+
+def _is_hardest(pt: Array, event: NDArray[np.int64], events: int) -> NDArray[np.bool_]:
+    """Whether each jet is the hardest of its event."""
+    highest = np.zeros(events)
+    np.maximum.at(highest, event, pt)
+    return np.asarray(pt == highest[event])
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

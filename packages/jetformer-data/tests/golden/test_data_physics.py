@@ -48,9 +48,11 @@ def test_multiplicities_are_those_of_the_public_set(jets: Jets, name: str, mean:
 
 def test_jets_are_in_the_window(jets: Jets) -> None:
     pt, eta = jets.jet_column("jet_pt"), jets.jet_column("jet_eta")
-    assert pt.min() >= 950
-    assert pt.max() <= 1050
-    assert np.abs(eta).max() < 2.5
+    assert pt.min() >= 800
+    assert pt.max() <= 1600
+    # The hardest jet of a pair of partons at 1 TeV.
+    assert np.quantile(pt, (0.25, 0.75)) == pytest.approx([975, 1060], abs=35)
+    assert np.abs(eta).max() < 5
     phi = jets.jet_column("jet_phi")
     assert phi.min() >= np.float32(-np.pi)
     assert phi.max() < np.pi
@@ -58,7 +60,8 @@ def test_jets_are_in_the_window(jets: Jets) -> None:
 
 def test_constituents_lie_around_the_jet(jets: Jets) -> None:
     distance = np.hypot(jets.column("etarel"), jets.column("phirel"))
-    assert (distance > 0.4).mean() < 0.005
+    # Jets are clustered in rapidity, which for soft and massive particles is not eta.
+    assert (distance > 0.4).mean() < 0.01
     assert np.abs(jets.column("phirel")).max() < 1
 
 
@@ -66,12 +69,16 @@ def test_jet_features_are_those_of_the_constituents(jets: Jets) -> None:
     axis = (jets.jet_column("jet_eta").astype(float), jets.jet_column("jet_phi").astype(float))
     again = jet_axis_features(jets.constituents, jets.offsets, *axis)
     assert jets.jet_features is not None
-    np.testing.assert_allclose(again[:, [0, 3]], jets.jet_features[:, [0, 3]], rtol=1e-4)
+    np.testing.assert_allclose(again[:, 0], jets.jet_features[:, 0], rtol=1e-4)
+    # Tracks have the masses of their particles in the jet's mass, and none in what is stored of them.
+    lost = jets.jet_features[:, 3] - again[:, 3]
+    assert lost.min() > -0.01
+    assert np.median(lost) < 4
     np.testing.assert_allclose(again[:, 1], jets.jet_features[:, 1], atol=1e-5)
 
 
 def test_provenance_says_how_to_make_them_again(jets: Jets) -> None:
     assert jets.provenance["program"] == "jetformer-data generate"
     assert jets.provenance["seed"] == 11
-    assert jets.provenance["style"]["jet_pt"] == [950.0, 1050.0]
+    assert jets.provenance["style"]["jet_pt"] == [800.0, 1600.0]
     assert "WeakDoubleBoson:ffbar2WW = on" in jets.provenance["pythia"]["W"]
