@@ -38,8 +38,12 @@ class Source(ABC):
         self.names: Mapping[str, str] = {}
         self._handle: Any = None
         self._process = -1
-        with self._reading():
-            self._jets = self._describe(self._file())
+        try:
+            with self._reading():
+                self._jets = self._describe(self._file())
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     @abstractmethod

@@ -99,5 +99,9 @@ def open_root(path: str | os.PathLike[str]) -> Any:
     since pages of a mapped file count as the program's.
     """
     uproot = require("uproot", "root")
-    options = {"use_threads": False, "num_workers": 1, "object_cache": None, "array_cache": None}
-    return uproot.open(path, handler=uproot.MultithreadedFileSource, **options)
+    stream = Path(path).open("rb")  # noqa: SIM115 (uproot closes it with its file)
+    try:
+        return uproot.open(stream, use_threads=False, object_cache=None, array_cache=None)
+    except BaseException:
+        stream.close()
+        raise
