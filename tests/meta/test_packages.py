@@ -15,7 +15,11 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted((ROOT / "packages").iterdir())
 # distributions whose name is not that of the module
-CALLED = {"pythia8": "pythia8mc", "sklearn": "scikit-learn", "triton": "torch"}  # CUDA builds of torch bring Triton
+CALLED = {
+    "pythia8": "pythia8mc",
+    "sklearn": "scikit-learn",
+    "triton": "torch",
+}  # CUDA builds of torch bring Triton
 each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 

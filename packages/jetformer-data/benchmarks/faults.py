@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from jetformer_data.source_examples import WRITERS
-from jetformer_data.source_faults import judge
+from jetformer_data.testing.source_examples import WRITERS
+from jetformer_data.testing.source_faults import judge
 
 SEED = 1
 

@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jetformer_data.jets import offsets_of
-from jetformer_data.making import make_jets
-from jetformer_data.processes import STYLES
 from jetformer_data.raw import RawJets
+from jetformer_data.simulation.making import make_jets
+from jetformer_data.simulation.processes import STYLES
 
 STYLE = STYLES["hls4ml"]
 FIRST = (0, 8, 16, 32)
 # Real jets are few: their accuracy is averaged over this many ways to fold them.
 FOLDS, FOLDINGS, TREES = 5, 4, 200
-SEED, JETS = 1, 8_000
+SEED, JETS = 1, 12_000
 LEADING = 8
 HALVES = {"tuned_on": 0, "held_back": 1}
 

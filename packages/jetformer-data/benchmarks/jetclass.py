@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from jetformer_data.features import FEATURE_SETS, to_jets
 from jetformer_data.jets import Jets
-from jetformer_data.making import make_jets
-from jetformer_data.processes import STYLES
 from jetformer_data.raw import RawJets
+from jetformer_data.simulation.making import make_jets
+from jetformer_data.simulation.processes import STYLES
 
 STYLE = STYLES["jetclass"]
 FEATURES = FEATURE_SETS["jetclass-17"]

@@ -7,7 +7,7 @@ from jetformer_data.schema import Reader, Writer, check, read, write
 from jetformer_data.splitting import PaddedJets, file_mask, load, split_mask
 from jetformer_data.statistics import Welford, normalise, training_normalisation, training_statistics
 from jetformer_data.streaming import Batch, Stream, StreamOptions
-from jetformer_data.weighting import WeightTable, weight_table
+from jetformer_data.streaming.weighting import WeightTable, weight_table
 
 __version__ = "0.2.0"
 

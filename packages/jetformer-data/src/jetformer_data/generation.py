@@ -15,9 +15,9 @@ import numpy as np
 from jetformer_data.errors import DataError
 from jetformer_data.extras import require_installed
 from jetformer_data.features import find_feature_set, to_jets
-from jetformer_data.making import make_jets, make_provenance
-from jetformer_data.processes import STYLES
 from jetformer_data.shards import Outcome, Work, complete, folder_of, shard_writer
+from jetformer_data.simulation.making import make_jets, make_provenance
+from jetformer_data.simulation.processes import STYLES
 from jetformer_data.workers import Backend, Processes, Report
 
 # About a quarter of a minute's work: little is lost by a kill, and starting Pythia five times costs less than a tenth.

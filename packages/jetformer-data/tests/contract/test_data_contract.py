@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jetformer_data import distributions, inspection, schema, splitting, statistics, streaming, weighting
+from jetformer_data import distributions, inspection, schema, splitting, statistics, streaming
 from jetformer_data.errors import DataError
+from jetformer_data.streaming import weighting
 from jetformer_data.testing import ReaderContract, WriterContract, example_jets
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jetformer_data.source_examples import WRITERS, example
 from jetformer_data.testing import ListContract, OffsetContract, SourceContract
+from jetformer_data.testing.source_examples import WRITERS, example
 
 
 class TestSchema(OffsetContract):

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from jetformer_data import schema
-from jetformer_data.energy_flow import EnergyFlow
 from jetformer_data.errors import DataError
 from jetformer_data.features import FEATURE_SETS, to_jets
 from jetformer_data.generation import generate
 from jetformer_data.particles import Particles
-from jetformer_data.processes import STYLES
 from jetformer_data.raw import RawJets
+from jetformer_data.simulation.energy_flow import EnergyFlow
+from jetformer_data.simulation.processes import STYLES
 
 CLASSES = ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")
 EACH = 30
@@ -28,7 +28,7 @@ def jets() -> RawJets:
     """30 jets of each class."""
     for module in ("pythia8mc", "fastjet"):
         pytest.importorskip(module, reason="needs the extra 'generate'")
-    from jetformer_data.making import make_jets
+    from jetformer_data.simulation.making import make_jets
 
     seeds = np.random.SeedSequence(17)
     return make_jets(STYLES["jetclass"], 1000, EACH * 10, seeds, lambda done: None, substructure=True)

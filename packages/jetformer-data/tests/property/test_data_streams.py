@@ -15,8 +15,8 @@ from jetformer_data import schema
 from jetformer_data.hashing import permutation
 from jetformer_data.splitting import file_mask
 from jetformer_data.streaming import Stream, StreamOptions
+from jetformer_data.streaming.weighting import weight_table
 from jetformer_data.testing import example_jets
-from jetformer_data.weighting import weight_table
 
 SIZES = (47, 1, 83)
 

@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jetformer_data.energy_flow import ECAL, HCAL, EnergyFlow
-from jetformer_data.helix import Paths, propagate
 from jetformer_data.jets import wrap_phi
 from jetformer_data.particles import Particles
+from jetformer_data.simulation.energy_flow import ECAL, HCAL, EnergyFlow
+from jetformer_data.simulation.helix import Paths, propagate
 
 KINDS = (211, -211, 321, 22, 130, 2112, 11, -13)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -12,7 +12,7 @@ import pytest
 
 from jetformer_data.jets import offsets_of
 from jetformer_data.raw import RawJets
-from jetformer_data.substructure import n_subjettiness, soft_drop_mass
+from jetformer_data.simulation.substructure import n_subjettiness, soft_drop_mass
 
 REAL = os.environ.get("JETFORMER_REAL_DATA")
 pytestmark = pytest.mark.skipif(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jetformer_data.decays import last_copies, prong_rows
+from jetformer_data.simulation.decays import last_copies, prong_rows
 
 TOP, W, HIGGS, B, UP, MUON, NEUTRINO, GLUON = 6, 24, 25, 5, 2, 13, 14, 21
 # Two events. The first: a top (copied once) to b W, W to two quarks; an antitop to b W, W to a muon and a neutrino.

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jetformer_data.calorimeter import Calorimeter, Towers
-from jetformer_data.candidates import IMPACT, KINDS, Candidates
-from jetformer_data.energy_flow import ECAL, HCAL, EnergyFlow, efficiency
-from jetformer_data.impact_resolution import impact_errors
 from jetformer_data.particles import Particles
+from jetformer_data.simulation.calorimeter import Calorimeter, Towers
+from jetformer_data.simulation.candidates import IMPACT, KINDS, Candidates
+from jetformer_data.simulation.energy_flow import ECAL, HCAL, EnergyFlow, efficiency
+from jetformer_data.simulation.impact_resolution import impact_errors
 
 PION, PHOTON, KAON_LONG, NEUTRINO, MUON, ELECTRON, SIGMA = 211, 22, 130, 14, 13, 11, 3112
 DETECTOR = EnergyFlow()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from jetformer_data.errors import SourceError
-from jetformer_data.source_examples import WRITERS, example
 from jetformer_data.sources import expand, open_source
+from jetformer_data.testing.source_examples import WRITERS, example
 
 
 @pytest.fixture

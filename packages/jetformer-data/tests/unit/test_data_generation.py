@@ -15,8 +15,8 @@ from jetformer_data.errors import DataError, MissingExtraError
 from jetformer_data.features import find_feature_set
 from jetformer_data.generation import generate, make_shard, plan
 from jetformer_data.jets import Jets, concatenate
-from jetformer_data.making import make_provenance
-from jetformer_data.processes import STYLES
+from jetformer_data.simulation.making import make_provenance
+from jetformer_data.simulation.processes import STYLES
 from jetformer_data.splitting import split_mask
 from jetformer_data.statistics import training_normalisation
 from jetformer_data.testing import example_jets

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jetformer_data.helix import Cylinder, propagate
 from jetformer_data.particles import Particles
+from jetformer_data.simulation.helix import Cylinder, propagate
 
 TRACKER = Cylinder(radius=1.29, half_length=3.0, field=3.8)
 PION, PHOTON = 211, 22

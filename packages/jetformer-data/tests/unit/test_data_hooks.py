@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from jetformer_data.hooks import has_prongs, invisible_momentum, young_jets
+from jetformer_data.simulation.hooks import has_prongs, invisible_momentum, young_jets
 
 GLUON, TOP, W, B, ELECTRON, NEUTRINO = 21, 6, 24, 5, 11, 12
 

@@ -15,9 +15,9 @@ from jetformer_data.errors import DataError
 from jetformer_data.jets import offsets_of
 from jetformer_data.layouts import hls4ml, jetclass, write_layout
 from jetformer_data.raw import RawJets
-from jetformer_data.source_examples import example
 from jetformer_data.sources import open_source
 from jetformer_data.sources.jetclass import CLASSES, JetClassSource
+from jetformer_data.testing.source_examples import example
 
 FIVE = ("g", "q", "W", "Z", "t")
 

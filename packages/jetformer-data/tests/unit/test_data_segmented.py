@@ -7,9 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jetformer_data.candidates import CHARGED_HADRON, ELECTRON, MUON, NEUTRAL_HADRON, PHOTON, Candidates
 from jetformer_data.particles import Particles, near_partons
-from jetformer_data.segmented import SegmentedDetector
+from jetformer_data.simulation.candidates import (
+    CHARGED_HADRON,
+    ELECTRON,
+    MUON,
+    NEUTRAL_HADRON,
+    PHOTON,
+    Candidates,
+)
+from jetformer_data.simulation.segmented import SegmentedDetector
 
 PION, GAMMA, KAON_LONG, NEUTRINO, MU, E = 211, 22, 130, 14, 13, 11
 PROTON, PROTON_MASS = 2212, 0.938
@@ -109,8 +116,8 @@ def test_nothing_neutral_is_seen_beyond_the_calorimeters() -> None:
 
 
 def test_soft_candidates_are_left_out() -> None:
-    assert len(seen(particles(PION, 0.15, 0.0, 100))) == 0
-    assert len(seen(particles(PION, 0.15, 0.0, 100), SegmentedDetector(min_pt=0.1))) == 100
+    assert len(seen(particles(PION, 0.12, 0.0, 100))) == 0
+    assert len(seen(particles(PION, 0.12, 0.0, 100), SegmentedDetector(min_pt=0.1))) == 100
     # a soft photon fluctuates, to nothing at times
     found = seen(particles(GAMMA, 0.25, 0.0, 2000), SegmentedDetector(min_pt=0.0))
     assert 0.9 < len(found) / 2000 < 1

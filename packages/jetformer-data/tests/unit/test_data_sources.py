@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from jetformer_data.errors import DataError, MissingExtraError, SourceError
-from jetformer_data.source_examples import WRITERS, example
 from jetformer_data.sources import open_source
 from jetformer_data.sources.jetclass2_classes import CLASSES as CLASSES_2
 from jetformer_data.sources.names import canonical, canonical_columns
+from jetformer_data.testing.source_examples import WRITERS, example
 
 
 def write_hls4ml(path: Path, rows: Any, labels: Any, names: bool = True) -> None:

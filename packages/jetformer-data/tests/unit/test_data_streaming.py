@@ -26,8 +26,8 @@ from jetformer_data.padding import padded
 from jetformer_data.scaling import normalise
 from jetformer_data.splitting import file_mask
 from jetformer_data.streaming import Batch, Stream, StreamOptions
+from jetformer_data.streaming.weighting import WeightTable
 from jetformer_data.testing import example_jets
-from jetformer_data.weighting import WeightTable
 
 SIZES = (101, 53, 211)
 SMALL = StreamOptions(batch=11, block=7, window=3, seed=5)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jetformer_data import substructure
 from jetformer_data.jets import offsets_of
 from jetformer_data.raw import RawJets
-from jetformer_data.substructure import n_subjettiness, soft_drop_mass, with_substructure
+from jetformer_data.simulation import substructure
+from jetformer_data.simulation.substructure import n_subjettiness, soft_drop_mass, with_substructure
 
 pytest.importorskip("fastjet", reason="needs the extra 'generate'")
 

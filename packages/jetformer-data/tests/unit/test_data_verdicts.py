@@ -19,9 +19,9 @@ from jetformer_data.features import FEATURE_SETS, to_jets
 from jetformer_data.jets import Jets, Normalisation, offsets_of
 from jetformer_data.looking.duplicates import DuplicateFinder, Repeated, content_hashes
 from jetformer_data.raw import RawJets
-from jetformer_data.source_examples import WRITERS
-from jetformer_data.source_faults import mutations
 from jetformer_data.testing import example_jets
+from jetformer_data.testing.source_examples import WRITERS
+from jetformer_data.testing.source_faults import mutations
 
 JETS, CLASSES = 120, ("g", "q", "W")
 

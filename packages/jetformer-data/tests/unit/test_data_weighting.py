@@ -14,8 +14,8 @@ from jetformer_data.errors import DataError, SchemaError
 from jetformer_data.jets import Jets
 from jetformer_data.splitting import split_mask
 from jetformer_data.streaming import Stream, StreamOptions
+from jetformer_data.streaming.weighting import WeightTable, weight_table
 from jetformer_data.testing import example_jets
-from jetformer_data.weighting import WeightTable, weight_table
 
 PT = (500.0, 600.0, 700.0, 850.0, 1000.0)
 ETA = (-2.0, -0.5, 0.5, 2.0)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jetformer_data.source_examples import WRITERS
-from jetformer_data.source_faults import judge, mutations
+from jetformer_data.testing.source_examples import WRITERS
+from jetformer_data.testing.source_faults import judge, mutations
 
 
 @pytest.mark.parametrize("kind", tuple(WRITERS))

@@ -130,6 +130,13 @@ class TaggerContract:
             assert torch.isfinite(parameter.grad).all(), name
             assert parameter.grad.abs().max() > 0, name
 
+    def test_a_single_constituent_can_be_trained_on(self) -> None:
+        tagger, (x, mask) = self.make().train(), self.jets(2)
+        tagger(x[1:], mask[1:]).sum().backward()
+        gradients = [parameter.grad for parameter in tagger.parameters() if parameter.grad is not None]
+        assert all(torch.isfinite(gradient).all() for gradient in gradients)
+        assert all(torch.isfinite(buffer).all() for buffer in tagger.buffers())
+
     def test_weights_survive_a_file(self, tmp_path: Path) -> None:
         tagger, (x, mask) = self.make(), self.jets()
         save_file(tagger.state_dict(), tmp_path / "tagger.safetensors")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from jetformer_data.detector import Detector
-from jetformer_data.energy_flow import EnergyFlow
-from jetformer_data.segmented import SegmentedDetector
+from jetformer_data.simulation.detector import Detector
+from jetformer_data.simulation.energy_flow import EnergyFlow
+from jetformer_data.simulation.segmented import SegmentedDetector
 
 _PARTONS = (1, 2, 3, 4, 5, 21)
 _HADRONIC_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")

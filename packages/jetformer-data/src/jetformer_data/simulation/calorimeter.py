@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.candidates import Array
+from jetformer_data.simulation.candidates import Array
 
 Indices = NDArray[np.int64]
 

@@ -17,15 +17,15 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.batches import Batch
-from jetformer_data.epochs import Epoch, cut_into_blocks
 from jetformer_data.errors import SchemaError
 from jetformer_data.hashing import key, permutation, uniform
 from jetformer_data.jets import feature_columns, offsets_of
 from jetformer_data.places import RowReader
 from jetformer_data.scaling import normalise_rows
-from jetformer_data.stream_files import common_normalisation, open_files, usual_block
-from jetformer_data.stream_options import StreamOptions
+from jetformer_data.streaming.batches import Batch
+from jetformer_data.streaming.epochs import Epoch, cut_into_blocks
+from jetformer_data.streaming.files import common_normalisation, open_files, usual_block
+from jetformer_data.streaming.options import StreamOptions
 
 _BLOCK_BYTES = 400_000  # smaller blocks cost time, larger ones mix less
 _COUNTED = 1 << 20  # jets whose labels are looked at together when they are counted

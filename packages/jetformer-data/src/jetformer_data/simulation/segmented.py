@@ -15,8 +15,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.calorimeter import Calorimeter, Towers
-from jetformer_data.candidates import (
+from jetformer_data.particles import NEUTRINOS, Particles, charges_of
+from jetformer_data.simulation.calorimeter import Calorimeter, Towers
+from jetformer_data.simulation.candidates import (
     CHARGED_HADRON,
     ELECTRON,
     MUON,
@@ -27,7 +28,6 @@ from jetformer_data.candidates import (
     join,
     neutral,
 )
-from jetformer_data.particles import NEUTRINOS, Particles, charges_of
 
 _ELECTRON, _MUON, _PHOTON = 11, 13, 22
 # The coverage in |eta|.
@@ -60,7 +60,7 @@ class SegmentedDetector:
     track_max_pt: float = 220.0
     track_constant: float = 0.0075
     track_slope: float = 0.000125
-    min_pt: float = 0.2
+    min_pt: float = 0.15
     ecal: Calorimeter = ECAL
     hcal: Calorimeter = HCAL
 

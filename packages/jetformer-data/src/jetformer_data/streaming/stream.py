@@ -20,12 +20,12 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from jetformer_data.batches import Batch, cut
-from jetformer_data.epochs import Epoch, plan_epoch
 from jetformer_data.errors import DataError
 from jetformer_data.filesets import Paths, find_files
-from jetformer_data.stream_options import StreamOptions
-from jetformer_data.windows import Windows
+from jetformer_data.streaming.batches import Batch, cut
+from jetformer_data.streaming.epochs import Epoch, plan_epoch
+from jetformer_data.streaming.options import StreamOptions
+from jetformer_data.streaming.windows import Windows
 
 __all__ = ["Batch", "Stream", "StreamOptions"]
 

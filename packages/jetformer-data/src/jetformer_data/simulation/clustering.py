@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.candidates import Candidates
 from jetformer_data.extras import require
 from jetformer_data.jets import offsets_of
+from jetformer_data.simulation.candidates import Candidates
 
 
 @dataclass(frozen=True, eq=False)

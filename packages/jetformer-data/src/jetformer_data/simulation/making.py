@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.candidates import Array, Candidates
-from jetformer_data.clustering import cluster
-from jetformer_data.collisions import Collisions
 from jetformer_data.errors import DataError
 from jetformer_data.jets import wrap_phi
 from jetformer_data.particles import Particles, near_partons
-from jetformer_data.processes import Style, pythia_settings
 from jetformer_data.raw import RawJets, concatenate
-from jetformer_data.substructure import with_substructure
+from jetformer_data.simulation.candidates import Array, Candidates
+from jetformer_data.simulation.clustering import cluster
+from jetformer_data.simulation.collisions import Collisions
+from jetformer_data.simulation.processes import Style, pythia_settings
+from jetformer_data.simulation.substructure import with_substructure
 
 _MOST_EVENTS = 100
 _FEWEST_EVENTS = 10

@@ -18,8 +18,9 @@ import numpy as np
 
 from jetformer_data.errors import DataError
 from jetformer_data.raw import RawJets
-from jetformer_data.source_contract import wrong_labels
-from jetformer_data.source_examples import (
+from jetformer_data.sources import open_source
+from jetformer_data.testing.source_contract import wrong_labels
+from jetformer_data.testing.source_examples import (
     FOUR,
     WITH_LISTS,
     WRITERS,
@@ -27,7 +28,6 @@ from jetformer_data.source_examples import (
     equals,
     example,
 )
-from jetformer_data.sources import open_source
 
 _SECONDS = 20
 _MEMORY = 8 << 30

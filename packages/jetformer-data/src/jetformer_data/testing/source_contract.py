@@ -16,8 +16,8 @@ import numpy as np
 
 from jetformer_data.errors import DataError
 from jetformer_data.raw import RawJets
-from jetformer_data.source_examples import FOUR, ONE_HOT, WRITERS, Example, equals, example
 from jetformer_data.sources import open_source
+from jetformer_data.testing.source_examples import FOUR, ONE_HOT, WRITERS, Example, equals, example
 
 JET, ROW = 7, 1  # where faults are planted: jet 7, its second constituent
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from jetformer_data.errors import DataError
 from jetformer_data.hashing import key, splitmix64
 from jetformer_data.jets import offsets_of
-from jetformer_data.stream_options import StreamOptions
+from jetformer_data.streaming.options import StreamOptions
 
 _BLOCKS = 1  # what the hash is for
 

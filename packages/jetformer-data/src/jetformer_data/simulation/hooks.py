@@ -9,7 +9,7 @@ from typing import Any
 
 from jetformer_data.extras import require
 from jetformer_data.particles import NEUTRINOS, RESONANCES
-from jetformer_data.processes import Process, Style
+from jetformer_data.simulation.processes import Process, Style
 
 # Pythia's record starts with the system, two beams and two incoming partons; the hard process leaves entries 5 and 6.
 HARD = (5, 6)

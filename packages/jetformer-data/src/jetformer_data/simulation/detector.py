@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from jetformer_data.candidates import Array, Candidates
 from jetformer_data.particles import Particles
+from jetformer_data.simulation.candidates import Array, Candidates
 
 
 class Detector(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 from jetformer_data.errors import DataError
 from jetformer_data.jets import Normalisation
 from jetformer_data.splitting import FRACTIONS
-from jetformer_data.weighting import WeightTable
+from jetformer_data.streaming.weighting import WeightTable
 
 
 @dataclass(frozen=True, eq=False)

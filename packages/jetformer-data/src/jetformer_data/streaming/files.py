@@ -12,7 +12,7 @@ from jetformer_data.jets import Normalisation
 from jetformer_data.places import Rows
 from jetformer_data.schema import Reader
 from jetformer_data.splitting import SplitRule, split_rule
-from jetformer_data.stream_options import StreamOptions
+from jetformer_data.streaming.options import StreamOptions
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.hooks import HARD
 from jetformer_data.particles import NEUTRINOS, RESONANCES
+from jetformer_data.simulation.hooks import HARD
 
 Ids = NDArray[np.int32]
 Rows = NDArray[np.int64]

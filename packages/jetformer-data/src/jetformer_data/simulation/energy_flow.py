@@ -17,8 +17,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.calorimeter import Calorimeter, Towers
-from jetformer_data.candidates import (
+from jetformer_data.particles import NEUTRINOS, Particles, charges_of
+from jetformer_data.simulation.calorimeter import Calorimeter, Towers
+from jetformer_data.simulation.candidates import (
     CHARGED_HADRON,
     ELECTRON,
     MUON,
@@ -30,10 +31,9 @@ from jetformer_data.candidates import (
     join,
     neutral,
 )
-from jetformer_data.detector import log_normal
-from jetformer_data.helix import Cylinder, Paths, propagate
-from jetformer_data.impact_resolution import impact_errors
-from jetformer_data.particles import NEUTRINOS, Particles, charges_of
+from jetformer_data.simulation.detector import log_normal
+from jetformer_data.simulation.helix import Cylinder, Paths, propagate
+from jetformer_data.simulation.impact_resolution import impact_errors
 
 Mask = NDArray[np.bool_]
 _ELECTRON, _MUON, _PHOTON = 11, 13, 22

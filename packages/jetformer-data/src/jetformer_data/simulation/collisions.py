@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jetformer_data.decays import last_copies, prong_rows
 from jetformer_data.errors import DataError
 from jetformer_data.extras import require
-from jetformer_data.hooks import make_hooks
 from jetformer_data.particles import Particles, near_partons
-from jetformer_data.processes import Style, pythia_settings
+from jetformer_data.simulation.decays import last_copies, prong_rows
+from jetformer_data.simulation.hooks import make_hooks
+from jetformer_data.simulation.processes import Style, pythia_settings
 
 __all__ = ["Collisions", "Particles", "import_pythia", "near_partons"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from jetformer_data import schema
 from jetformer_data.jets import JET_UNITS, UNITS, Jets, offsets_of
 from jetformer_data.kinematics import jet_axis_features
-from jetformer_data.source_contract import ListContract, OffsetContract, SourceContract
+from jetformer_data.testing.source_contract import ListContract, OffsetContract, SourceContract
 
 __all__ = [
     "CLASS_NAMES",

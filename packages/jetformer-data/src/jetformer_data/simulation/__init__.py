@@ -1,0 +1,1 @@
+"""From proton collisions to jets: Pythia 8, parametric detectors, FastJet."""
