@@ -303,9 +303,8 @@ def _cos_theta_rel(raw: RawJets) -> Array:
 def _rotated(row: int) -> Formula:
     """Angles about the jet axis, turned until the jet's principal axis points along phi and the harder side is up.
 
-    Jet images are turned in this way (arXiv:1511.05190, section 2) before networks see them. The principal axis is that
-    of the pt-weighted second moments. How the HLS4ML set turned its jets is not published in detail: where a file has
-    the columns, they are taken from it.
+    The principal axis is that of the pt-weighted second moments. This turn is our own choice: how the HLS4ML set turned
+    its jets was not found in print, so computed columns need not equal those of its files, which are taken as they are.
     """
 
     def formula(raw: RawJets) -> Array:

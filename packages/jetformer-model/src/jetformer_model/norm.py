@@ -39,12 +39,14 @@ class MaskedBatchNorm(nn.Module):
     def _batch_statistics(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         real = x.new_ones((*x.shape[:-1], 1)) if mask is None else mask.unsqueeze(-1).to(x.dtype)
         axes = tuple(range(x.dim() - 1))
-        count = sum_over_processes(real.sum())
+        tokens = sum_over_processes(real.sum())
+        count = tokens.clamp(min=1)
         mean = sum_over_processes((x * real).sum(axes)) / count
         var = sum_over_processes(((x - mean).square() * real).sum(axes)) / count
         with torch.no_grad():
-            self.running_mean.lerp_(mean, MOMENTUM)
-            self.running_var.lerp_(var * count / (count - 1).clamp(min=1), MOMENTUM)
+            step = MOMENTUM * (tokens > 0)  # a batch of empty jets alone says nothing
+            self.running_mean.lerp_(mean, step)
+            self.running_var.lerp_(var * count / (count - 1).clamp(min=1), step)
         return mean, var
 
 

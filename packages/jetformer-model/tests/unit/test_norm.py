@@ -23,3 +23,12 @@ def test_gradients_are_those_of_torch() -> None:
     ours = torch.autograd.grad((MaskedBatchNorm(3)(x, mask).flatten(0, 1) * weights).sum(), x)[0]
     oracle = torch.autograd.grad((nn.BatchNorm1d(3)(x.flatten(0, 1)) * weights).sum(), x)[0]
     torch.testing.assert_close(ours, oracle)
+
+
+def test_a_batch_of_empty_jets_leaves_no_trace() -> None:
+    norm = MaskedBatchNorm(3).train()
+    norm(torch.randn(2, 5, 3), torch.ones(2, 5, dtype=torch.bool))
+    before = [buffer.clone() for buffer in norm.buffers()]
+    out = norm(torch.randn(2, 5, 3), torch.zeros(2, 5, dtype=torch.bool))
+    assert torch.isfinite(out).all()
+    assert all(torch.equal(buffer, kept) for buffer, kept in zip(norm.buffers(), before, strict=True))
