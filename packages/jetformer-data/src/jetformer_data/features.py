@@ -125,7 +125,9 @@ def to_jets(
         chosen, dropped = _choose(whole, max_constituents, min_pt)
         constituents = np.empty((chosen.offsets[-1], len(feature_set.features)), np.float32)
         for start in range(0, len(raw), _BLOCK_JETS):
-            block, first, last = _slice(chosen, start, start + _BLOCK_JETS)
+            block = chosen.slice(start, start + _BLOCK_JETS)
+            first = chosen.offsets[start]
+            last = first + block.offsets[-1]
             for k, feature in enumerate(feature_set.features):
                 constituents[first:last, k] = feature.values(block)
         of_jets = np.empty((len(raw), len(named)), np.float32)
@@ -196,24 +198,6 @@ def _choose(raw: RawJets, max_constituents: int | None, min_pt: float) -> tuple[
         _derived={},
     )
     return chosen, dropped
-
-
-def _slice(raw: RawJets, start: int, stop: int) -> tuple[RawJets, int, int]:
-    """Jets `start:stop` as views, and the rows of their constituents."""
-    offsets = raw.offsets[start : stop + 1]
-    first, last = int(offsets[0]), int(offsets[-1])
-    return (
-        RawJets(
-            {name: values[first:last] for name, values in raw.constituents.items()},
-            offsets - first,
-            raw.labels[start:stop],
-            raw.class_names,
-            {name: values[start:stop] for name, values in raw.jets.items()},
-            raw.where,
-        ),
-        first,
-        last,
-    )
 
 
 def _falling(pt: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.int64] | None:

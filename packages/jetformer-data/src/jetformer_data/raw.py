@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jetformer_data.errors import DataError
+from jetformer_data.jets import JET_UNITS as STORED_JET_UNITS
 from jetformer_data.jets import offsets_of, wrap_phi
 
 Array = NDArray[np.float64]
@@ -41,11 +42,8 @@ CONSTITUENT_UNITS = {
     "dz_error": "mm",
 }
 JET_UNITS = {
-    "jet_pt": "GeV",
-    "jet_eta": "1",
-    "jet_phi": "rad",
+    **STORED_JET_UNITS,
     "jet_energy": "GeV",
-    "jet_mass": "GeV",
     "jet_sdmass": "GeV",  # soft drop
     "jet_tau1": "1",  # N-subjettiness
     "jet_tau2": "1",
@@ -110,6 +108,19 @@ class RawJets:
             if all(self._has(need, (*asking, name)) for need in derivation.needs):
                 return derivation
         return None
+
+    def slice(self, start: int, stop: int) -> RawJets:
+        """Jets `start:stop` as views."""
+        offsets = self.offsets[start : stop + 1]
+        first, last = int(offsets[0]), int(offsets[-1])
+        return RawJets(
+            {name: values[first:last] for name, values in self.constituents.items()},
+            offsets - first,
+            self.labels[start:stop],
+            self.class_names,
+            {name: values[start:stop] for name, values in self.jets.items()},
+            self.where,
+        )
 
     def select(self, chosen: NDArray[np.generic]) -> RawJets:
         """The jets that a boolean mask `[jets]` or an array of positions picks, in that order."""

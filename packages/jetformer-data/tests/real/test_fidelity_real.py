@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -23,15 +23,8 @@ CELL = 2 * np.pi / 1256
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The benchmark of this style, which knows the real sample."""
-    path = Path(__file__).parents[2] / "benchmarks" / "fidelity.py"
-    spec = importlib.util.spec_from_file_location("fidelity_benchmark", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark(load_benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return load_benchmark("fidelity")
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ _CPU = torch.device("cpu")
 class StreamedJets:
     """One split of some files, as `Dataset` but read while it is used.
 
+    jets: how many there are
     ragged: hand out ragged batches, for networks that take them
     """
 
@@ -33,20 +33,17 @@ class StreamedJets:
     split: str
     inputs: Inputs
     constituents: int
+    jets: int
     ragged: bool = False
     device: torch.device = _CPU
     seed: int = 0
-
-    @cached_property
-    def _jets(self) -> int:
-        total = 0
-        for path in find_files(self.paths):
-            with Reader(path) as reader:
-                total += int(file_mask(reader, self.split).sum())
-        return total
+    # A stream reads the heads of all files and counts their jets: once, and not in every epoch.
+    _streams: dict[tuple[int, bool, int, int], Stream] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
-        return self._jets
+        return self.jets
 
     def to(self, device: torch.device) -> StreamedJets:
         """The same, with batches on a device."""
@@ -54,15 +51,16 @@ class StreamedJets:
 
     def fingerprint(self) -> str:
         """Stands for files and order."""
-        return str(self._stream(1, shuffle=True).state_dict())
+        stream = self._stream(1, shuffle=True)
+        stream.set_epoch(0)
+        return str(stream.state_dict())
 
     def batches(
         self, size: int, generator: torch.Generator | None = None, rank: int = 0, world: int = 1
     ) -> Iterator[tuple[Tensor, Tensor | Ragged, Tensor]]:
         """(x, mask or `Ragged`, labels); `size` jets over all processes, in an order drawn from `generator`, if given."""
         stream = self._stream(max(1, size // world), generator is not None, rank, world)
-        if generator is not None:
-            stream.set_epoch(int(torch.randint(1 << 31, (), generator=generator)))
+        stream.set_epoch(0 if generator is None else int(torch.randint(1 << 31, (), generator=generator)))
         for batch in stream:
             labels = torch.from_numpy(batch.labels)
             where: Tensor | Ragged
@@ -76,7 +74,13 @@ class StreamedJets:
             yield x.to(self.device), where, labels.to(self.device)
 
     def _stream(self, size: int, shuffle: bool, rank: int = 0, world: int = 1) -> Stream:
-        options = StreamOptions(
+        key = (size, shuffle, rank, world)
+        if key not in self._streams:
+            self._streams[key] = Stream(self.paths, self._options(*key))
+        return self._streams[key]
+
+    def _options(self, size: int, shuffle: bool, rank: int, world: int) -> StreamOptions:
+        return StreamOptions(
             batch=size,
             features=self.inputs.features,
             max_constituents=self.constituents,
@@ -88,7 +92,6 @@ class StreamedJets:
             rank=rank,
             world_size=world,
         )
-        return Stream(self.paths, options)
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,17 @@ def streamed_data(
         )
         class_names = reader.class_names
     train, validation = (
-        StreamedJets(paths, split, inputs, constituents, ragged) for split in ("train", "validation")
+        StreamedJets(paths, split, inputs, constituents, _count(paths, split), ragged)
+        for split in ("train", "validation")
     )
-    for jets in (train, validation):
-        if not len(jets):
-            raise ModelError(f"{paths}: no jets in the {jets.split} split")
     return StreamedData(train, validation, inputs, class_names)
+
+
+def _count(paths: Paths, split: str) -> int:
+    jets = 0
+    for path in find_files(paths):
+        with Reader(path) as reader:
+            jets += int(file_mask(reader, split).sum())
+    if not jets:
+        raise ModelError(f"{paths}: no jets in the {split} split")
+    return jets

@@ -19,7 +19,7 @@ from jetformer_data.errors import SourceError
 from jetformer_data.raw import RawJets, concatenate
 from jetformer_data.sources.jetclass2_classes import CLASSES as CLASSES_2
 from jetformer_data.sources.labels import class_numbers, one_hot
-from jetformer_data.sources.ragged import Lists, cut, same_offsets
+from jetformer_data.sources.ragged import Lists, same_offsets
 from jetformer_data.sources.source import Source
 from jetformer_data.sources.survey import Survey, open_root
 
@@ -87,7 +87,7 @@ class JetClassSource(Source):
         for first, last in self._blocks(start, stop):
             block = self._cached_block(file, first, last)
             low, high = max(start, first), min(stop, last)
-            parts.append(cut(block, low - first, high - first))
+            parts.append(block.slice(low - first, high - first))
         whole = parts[0] if len(parts) == 1 else concatenate(parts)
         return replace(whole, where=self._where(start, stop))
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from jetformer_data.errors import SourceError
 from jetformer_data.jets import offsets_of
-from jetformer_data.raw import RawJets
 
 # Offsets from 0, and the values that they divide.
 Lists = tuple[NDArray[np.int64], NDArray[Any]]
@@ -39,17 +38,3 @@ def same_offsets(
 def without_padding(is_real: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Offsets `[jets + 1]` and flat positions of the real constituents of padded arrays, from a mask `[jets, P]`."""
     return offsets_of(is_real.sum(axis=1)), np.flatnonzero(is_real)
-
-
-def cut(raw: RawJets, start: int, stop: int) -> RawJets:
-    """Jets `start:stop` as views."""
-    offsets = raw.offsets[start : stop + 1]
-    first, last = int(offsets[0]), int(offsets[-1])
-    return RawJets(
-        {name: values[first:last] for name, values in raw.constituents.items()},
-        offsets - first,
-        raw.labels[start:stop],
-        raw.class_names,
-        {name: values[start:stop] for name, values in raw.jets.items()},
-        raw.where,
-    )
