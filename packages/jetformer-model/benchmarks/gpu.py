@@ -24,8 +24,8 @@ from torch.nn import functional
 
 from jetformer_data import schema
 from jetformer_data.jets import concatenate
+from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
-from jetformer_model.state import Inputs
 from jetformer_model.taggers import build
 from jetformer_model.tokens import Ragged, pad
 

@@ -17,12 +17,12 @@ from jetformer_compress import pruning, quantisation
 from jetformer_compress.calibration import Widths
 from jetformer_compress.errors import CompressError
 from jetformer_data.errors import DataError
-from jetformer_model.cli import write_history
 from jetformer_model.dataset import tagging_data_for
 from jetformer_model.errors import ModelError
 from jetformer_model.flops import flops
 from jetformer_model.state import load, require_folder, save
 from jetformer_model.training import TrainingResult
+from jetformer_model.training_log import write_history
 
 app = typer.Typer(
     help="Make a JetFormer small.  Start with: jetformer-compress prune tiny.safetensors jets.h5 --out a.safetensors",

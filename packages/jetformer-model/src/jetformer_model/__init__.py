@@ -7,8 +7,9 @@ from jetformer_model.config import PRESETS, Architecture, preset
 from jetformer_model.dataset import Dataset, TaggingData, open_split, tagging_data
 from jetformer_model.errors import ModelError, StateError
 from jetformer_model.fixed_point import FixedPointJetFormer
+from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
-from jetformer_model.state import Inputs, State, load, save
+from jetformer_model.state import State, load, save
 from jetformer_model.training import Recipe, TrainingResult, fit, predict, train
 
 __all__ = [

@@ -18,7 +18,8 @@ from jetformer_data.splitting import file_mask, load
 from jetformer_data.statistics import normalise, training_normalisation
 from jetformer_model.checkpoint import fingerprint
 from jetformer_model.errors import ModelError
-from jetformer_model.state import Inputs, State
+from jetformer_model.inputs import Inputs
+from jetformer_model.state import State
 
 MIN_PT_GEV = 2.0
 

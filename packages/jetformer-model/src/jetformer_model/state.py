@@ -16,27 +16,13 @@ from torch import Tensor
 from jetformer_model.config import Architecture
 from jetformer_model.errors import ModelError, StateError
 from jetformer_model.fixed_point import FixedPointJetFormer
+from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
 
 FORMAT = "jetformer-state"
 INTERFACE_VERSION = "1.0"
 _HEADER_KEY = "jetformer"
 Kind = Literal["float", "fixed_point"]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a network expects a constituent to be: features by name, and how they are normalised.
-
-    mean, std: over real constituents of the training split, one a feature
-    min_pt_gev: constituents below are dropped before the first P are taken
-    """
-
-    features: tuple[str, ...]
-    units: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    min_pt_gev: float
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from jetformer_data.schema import Reader
 from jetformer_data.splitting import file_mask
 from jetformer_data.streaming import Stream, StreamOptions
 from jetformer_model.errors import ModelError
-from jetformer_model.state import Inputs
+from jetformer_model.inputs import Inputs
 from jetformer_model.tokens import Ragged
 
 _CPU = torch.device("cpu")

@@ -16,9 +16,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from jetformer_model.config import Architecture
+from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
 from jetformer_model.norm import MaskedBatchNorm
-from jetformer_model.state import Inputs, State, check, load, save
+from jetformer_model.state import State, check, load, save
 from jetformer_model.taggers.contract import TaggerContract as TaggerContract
 
 FEATURES = ("pt", "etarel", "phirel")

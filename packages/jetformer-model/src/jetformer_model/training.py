@@ -28,28 +28,13 @@ from jetformer_model.network import JetFormer
 from jetformer_model.optimisation import Recipe, Schedule, make_optimiser
 from jetformer_model.state import State
 from jetformer_model.streamed import StreamedData
+from jetformer_model.training_log import Epoch
 
 __all__ = ["Epoch", "Recipe", "TrainingResult", "fit", "predict", "train"]
 
 EVALUATION_BATCH = 4096
 # Below so many multiply-accumulates a step, threads cost more than they bring; on busy cores up to 10 times more.
 SINGLE_THREAD_WORK = 50_000_000
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of the training log; losses are mean cross-entropies, the learning rate is the epoch's last."""
-
-    epoch: int
-    training_loss: float
-    validation_loss: float
-    validation_accuracy: float
-    learning_rate: float
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """What a state file says of the weights of this epoch."""
-        return {"validation_loss": self.validation_loss, "validation_accuracy": self.validation_accuracy}
 
 
 @dataclass(frozen=True)

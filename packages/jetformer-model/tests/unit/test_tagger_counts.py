@@ -3,7 +3,7 @@
 import pytest
 
 from jetformer_model.errors import ModelError
-from jetformer_model.state import Inputs
+from jetformer_model.inputs import Inputs
 from jetformer_model.taggers import TAGGERS, Published, build, counted_flops, flops, parameters
 from jetformer_model.taggers.interaction_network import published_jedi_flops
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from jetformer_model.config import preset
-from jetformer_model.state import Inputs
+from jetformer_model.inputs import Inputs
 from jetformer_model.taggers.deep_sets import DeepSets
 from jetformer_model.taggers.interaction_network import InteractionNetwork
 from jetformer_model.taggers.jedi_linear import JediLinear

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from jetformer_model.errors import ModelError
+from jetformer_model.inputs import Inputs
 from jetformer_model.norm import MaskedBatchNorm
-from jetformer_model.state import Inputs
 from jetformer_model.taggers.counting import counted_flops, flops, parameters
 from jetformer_model.taggers.registry import TAGGERS, build
 from jetformer_model.taggers.tagger import Tagger

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from jetformer_model.errors import ModelError
-from jetformer_model.state import Inputs
+from jetformer_model.inputs import Inputs
 
 # quantity: the features that give it, best first; part_pt_log is a natural logarithm
 NAMES: dict[str, tuple[str, ...]] = {

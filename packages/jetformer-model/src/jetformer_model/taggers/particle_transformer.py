@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from jetformer_model.inputs import Inputs
 from jetformer_model.norm import MaskedBatchNorm
-from jetformer_model.state import Inputs
 from jetformer_model.taggers.kinematics import Kinematics
 from jetformer_model.taggers.pairwise import PairBias, Pairs
 from jetformer_model.taggers.tagger import Tagger, each, without_padding

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from jetformer_model.inputs import Inputs
 from jetformer_model.norm import MaskedBatchNorm
-from jetformer_model.state import Inputs
 from jetformer_model.taggers.kinematics import Kinematics, wrapped
 from jetformer_model.taggers.rows import RowNorm, spread
 from jetformer_model.taggers.tagger import Tagger, each, mean_over_constituents, without_padding

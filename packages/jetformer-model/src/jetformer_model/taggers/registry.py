@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from jetformer_model.config import preset
 from jetformer_model.errors import ModelError
+from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
-from jetformer_model.state import Inputs
 from jetformer_model.taggers.deep_sets import DeepSets
 from jetformer_model.taggers.interaction_network import InteractionNetwork, jedi_sizes, odagiu_sizes
 from jetformer_model.taggers.jedi_linear import JediLinear

@@ -1,0 +1,1 @@
+"""The commands of `jetformer-model`, a module each."""

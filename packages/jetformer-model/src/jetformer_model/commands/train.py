@@ -1,0 +1,126 @@
+"""`jetformer-model train`."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import torch
+import typer
+
+from jetformer_data.filesets import find_files
+from jetformer_data.padding import FEATURES
+from jetformer_model import training
+from jetformer_model.commands.application import AsJson, Constituents, DataFiles, PresetName, app, show
+from jetformer_model.config import preset
+from jetformer_model.dataset import MIN_PT_GEV, TaggingData, file_sha256, tagging_data
+from jetformer_model.distributed import processes
+from jetformer_model.optimisation import SCHEDULERS, Recipe
+from jetformer_model.state import require_folder, save
+from jetformer_model.streamed import StreamedData, streamed_data
+from jetformer_model.training_log import write_history
+
+
+@app.command()
+def train(
+    data: DataFiles,
+    out: Annotated[Path, typer.Option(help="Where to write the state; the log goes beside it as .csv.")],
+    preset_name: PresetName = "tiny",
+    constituents: Constituents = None,
+    features: Annotated[str, typer.Option(help="Names of features, separated by commas.")] = ",".join(
+        FEATURES
+    ),
+    norm: Annotated[str | None, typer.Option(help="batch or layer; the preset's if not given.")] = None,
+    activation: Annotated[str | None, typer.Option(help="relu or silu; the preset's if not given.")] = None,
+    min_pt: Annotated[float, typer.Option(help="Drop constituents below, GeV.")] = MIN_PT_GEV,
+    epochs: Annotated[int, typer.Option(help="At most so many.")] = 25,
+    batch_size: Annotated[int, typer.Option(help="Jets a step.")] = 256,
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 1e-3,
+    scheduler: Annotated[str, typer.Option(help=f"One of {', '.join(SCHEDULERS)}.")] = "onecycle",
+    weight_decay: Annotated[float, typer.Option(help="Of AdamW, on matrices.")] = 0.01,
+    decay_all: Annotated[
+        bool, typer.Option("--decay-all", help="Decay norms, biases and class token too, as published.")
+    ] = False,
+    clip_norm: Annotated[float | None, typer.Option(help="Longest gradient; as it is if not given.")] = None,
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    patience: Annotated[int, typer.Option(help="Epochs without improvement before stopping.")] = 4,
+    seed: Annotated[int, typer.Option(help="Of the weights and the order of jets.")] = 0,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Leave the jets on disk; so are those of more than one file.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one.")] = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Use torch.compile: for long trainings, on a GPU above all.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train on the training split and keep the weights of the epoch with the best validation loss.
+
+    Killed and run again, the same command goes on after the last whole epoch (OUT.partial).
+
+    jetformer-model train jets.h5 --preset tiny --out tiny.safetensors
+
+    torchrun --nproc-per-node 2 -m jetformer_model train 'jets/*.h5' --preset jetclass --out large.safetensors
+    """
+    names = tuple(name.strip() for name in features.split(","))
+    require_folder(out)
+    recipe = Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        patience=patience,
+        seed=seed,
+        scheduler=cast(Any, scheduler),  # checked by the recipe
+        decay_all=decay_all,
+        clip_norm=clip_norm,
+        precision=cast(Any, precision),
+    )
+    shape = preset(
+        preset_name,
+        features=len(names),
+        classes=1,
+        constituents=constituents,
+        norm=norm,
+        activation=activation,
+    )
+    jets: TaggingData | StreamedData
+    if stream or len(data) > 1 or not data[0].is_file():
+        jets = streamed_data(
+            data,
+            constituents=shape.constituents,
+            features=names,
+            min_pt_gev=min_pt if "pt" in names else 0.0,
+            ragged=True,
+        )
+    else:
+        jets = tagging_data(data[0], constituents=shape.constituents, features=names, min_pt_gev=min_pt)
+    architecture = dataclasses.replace(shape, classes=len(jets.class_names))
+    checkpoint = out.with_name(f"{out.name}.partial")
+    with processes(device) as process:
+        result = training.train(
+            jets,
+            architecture,
+            recipe=recipe,
+            checkpoint=checkpoint,
+            progress=process.is_first,
+            process=process,
+            compiled=compiled,
+        )
+        if not process.is_first:
+            return
+    provenance = {
+        "command": "jetformer-model train",
+        "recipe": dataclasses.asdict(recipe),
+        "jets": {"training": len(jets.train), "validation": len(jets.validation)},
+        "data_sha256": [file_sha256(path) for path in find_files(data)],
+        "processes": process.world,
+        "device": process.device.type,
+        "versions": {"jetformer-model": version("jetformer-model"), "torch": torch.__version__},
+    }
+    save(out, dataclasses.replace(result.state, provenance=provenance))
+    write_history(out.with_suffix(".csv"), result.history)
+    checkpoint.unlink(missing_ok=True)
+    show({"state": str(out)} | dataclasses.asdict(result.best), as_json)
