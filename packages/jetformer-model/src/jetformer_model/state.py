@@ -18,18 +18,21 @@ from jetformer_model.errors import ModelError, StateError
 from jetformer_model.fixed_point import FixedPointJetFormer
 from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
+from jetformer_model.taggers.registry import build
+from jetformer_model.taggers.tagger import Tagger
 
 FORMAT = "jetformer-state"
-INTERFACE_VERSION = "1.0"
+INTERFACE_VERSION = "1.1"
 _HEADER_KEY = "jetformer"
 Kind = Literal["float", "fixed_point"]
+Network = JetFormer | FixedPointJetFormer | Tagger
 
 
 @dataclass(frozen=True)
 class State:
     """A network with everything needed to use it. `metrics` and `provenance` are for people."""
 
-    network: JetFormer | FixedPointJetFormer
+    network: Network
     inputs: Inputs
     class_names: tuple[str, ...]
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -41,8 +44,21 @@ class State:
         return "fixed_point" if isinstance(self.network, FixedPointJetFormer) else "float"
 
     @property
+    def name(self) -> str:
+        """ "jetformer", or the name of another tagger."""
+        return self.network.name if isinstance(self.network, Tagger) else "jetformer"
+
+    @property
+    def constituents(self) -> int:
+        """P, the constituents that a jet is cut or padded to."""
+        network = self.network
+        return network.constituents if isinstance(network, Tagger) else network.architecture.constituents
+
+    @property
     def architecture(self) -> Architecture:
-        """The architecture of the network."""
+        """The architecture of a JetFormer. Raises ModelError for another tagger."""
+        if isinstance(self.network, Tagger):
+            raise ModelError(f"expected the state of a jetformer, got that of a {self.name}")
         return self.network.architecture
 
 
@@ -52,7 +68,7 @@ def save(path: str | os.PathLike[str], state: State) -> None:
         "format": FORMAT,
         "version": INTERFACE_VERSION,
         "kind": state.kind,
-        "architecture": state.architecture.to_dict(),
+        "architecture": _architecture(state.network),
         "inputs": dataclasses.asdict(state.inputs),
         "class_names": list(state.class_names),
         "metrics": state.metrics,
@@ -83,14 +99,15 @@ def load(path: str | os.PathLike[str]) -> State:
     """
     header, tensors = _read(Path(path))
     try:
-        architecture = Architecture.from_dict(_entry(path, header, "architecture"))
-        inputs = _inputs(_entry(path, header, "inputs"), architecture)
+        inputs = _inputs(_entry(path, header, "inputs"))
+        network = _empty_network(header, inputs, tensors)
     except ModelError as error:
         raise StateError(f"{path}: {error}") from error
-    network = _network(path, header.get("kind"), architecture, tensors)
+    _fill(path, network, tensors)
     class_names = tuple(_entry(path, header, "class_names"))
-    if len(class_names) != architecture.classes:
-        raise StateError(f"{path}: expected {architecture.classes} class names, got {len(class_names)}")
+    classes = header["architecture"]["classes"]
+    if len(class_names) != classes:
+        raise StateError(f"{path}: expected {classes} class names, got {len(class_names)}")
     return State(network.eval(), inputs, class_names, header.get("metrics", {}), header.get("provenance", {}))
 
 
@@ -127,35 +144,65 @@ def _entry(path: str | os.PathLike[str], header: dict[str, Any], key: str) -> An
     return header[key]
 
 
-def _inputs(stored: dict[str, Any], architecture: Architecture) -> Inputs:
+def _architecture(network: Network) -> dict[str, Any]:
+    if not isinstance(network, Tagger):
+        return network.architecture.to_dict()
+    names = ("name", "constituents", "features", "classes", "sizes")
+    return {name: getattr(network, name) for name in names}
+
+
+def _inputs(stored: dict[str, Any]) -> Inputs:
     try:
         lists = {key: tuple(stored[key]) for key in ("features", "units", "mean", "std")}
         inputs = Inputs(**lists, min_pt_gev=float(stored["min_pt_gev"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"header entry 'inputs' is incomplete: {error}") from error
     for key, values in lists.items():
-        if len(values) != architecture.features:
-            raise ModelError(f"inputs {key!r}: expected {architecture.features} entries, got {len(values)}")
+        if len(values) != len(inputs.features):
+            raise ModelError(f"inputs {key!r}: expected {len(inputs.features)} entries, got {len(values)}")
     return inputs
 
 
-def _network(
-    path: str | os.PathLike[str], kind: object, architecture: Architecture, tensors: dict[str, Tensor]
-) -> JetFormer | FixedPointJetFormer:
-    network: JetFormer | FixedPointJetFormer
-    if kind == "float":
-        network = JetFormer(architecture)
-    elif kind == "fixed_point":
-        network = FixedPointJetFormer(architecture)
-        network.set_formats(
-            {
-                _attribute_name(name).removesuffix(".kif"): tensor
-                for name, tensor in tensors.items()
-                if name.endswith(".kif")
-            }
-        )
+def _empty_network(header: dict[str, Any], inputs: Inputs, tensors: dict[str, Tensor]) -> Network:
+    """The network that the header describes, its weights yet to be filled in."""
+    stored, kind = header.get("architecture"), header.get("kind")
+    if not isinstance(stored, dict):
+        raise ModelError("the header has no entry 'architecture'")
+    network: Network
+    if kind not in ("float", "fixed_point"):
+        raise ModelError(f"kind: expected 'float' or 'fixed_point', got {kind!r}")
+    if kind == "float" and stored.get("name") != "jetformer":
+        network = _empty_tagger(stored, inputs)
+        features = network.features
     else:
-        raise StateError(f"{path}: kind: expected 'float' or 'fixed_point', got {kind!r}")
+        architecture = Architecture.from_dict(stored)
+        features = architecture.features
+        network = JetFormer(architecture) if kind == "float" else FixedPointJetFormer(architecture)
+    if features != len(inputs.features):
+        raise ModelError(f"inputs 'features': expected {features} entries, got {len(inputs.features)}")
+    if isinstance(network, FixedPointJetFormer):
+        formats = {name: tensor for name, tensor in tensors.items() if name.endswith(".kif")}
+        network.set_formats({_attribute_name(n).removesuffix(".kif"): t for n, t in formats.items()})
+    return network
+
+
+def _empty_tagger(stored: dict[str, Any], inputs: Inputs) -> Tagger:
+    try:
+        sizes = {key: tuple(v) if isinstance(v, list) else v for key, v in stored["sizes"].items()}
+        network = build(
+            stored["name"],
+            inputs,
+            constituents=int(stored["constituents"]),
+            classes=int(stored["classes"]),
+            **sizes,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"architecture: cannot be built ({error})") from error
+    assert isinstance(network, Tagger)
+    return network
+
+
+def _fill(path: str | os.PathLike[str], network: Network, tensors: dict[str, Tensor]) -> None:
     expected = {_file_name(name): tensor for name, tensor in network.state_dict().items()}
     for name, tensor in expected.items():
         if name not in tensors:
@@ -166,12 +213,11 @@ def _network(
                 "was this file pruned or edited without its header?"
             )
     if surplus := sorted(set(tensors) - set(expected)):
-        raise StateError(f"{path}: state key {surplus[0]!r} is not part of a {kind} JetFormer")
+        raise StateError(f"{path}: state key {surplus[0]!r} is not part of this network")
     network.load_state_dict({_attribute_name(name): tensor for name, tensor in tensors.items()})
-    return network
 
 
-def _tensors(network: JetFormer | FixedPointJetFormer) -> dict[str, Tensor]:
+def _tensors(network: Network) -> dict[str, Tensor]:
     stored = network.on_grid() if isinstance(network, FixedPointJetFormer) else network.state_dict()
     return {_file_name(name): tensor.detach().cpu().contiguous() for name, tensor in stored.items()}
 

@@ -33,7 +33,7 @@ def evaluate(
     if logits is not None:
         require_folder(logits)
     loaded = load(state)
-    jets = open_split(data, split, loaded.inputs, loaded.architecture.constituents, loaded.class_names)
+    jets = open_split(data, split, loaded.inputs, loaded.constituents, loaded.class_names)
     scores = training.predict(loaded.network, jets)
     if logits is not None:
         save_file(

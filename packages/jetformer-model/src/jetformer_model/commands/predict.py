@@ -31,7 +31,7 @@ def predict(
     jetformer-model predict fixed.safetensors inputs.safetensors --out logits.safetensors
     """
     require_folder(out)
-    network = load(state).network
+    loaded = load(state)
     try:
         tensors = load_file(inputs)
         x, mask = tensors["inputs"], tensors["mask"]
@@ -39,11 +39,11 @@ def predict(
         raise ModelError(
             f"{inputs}: expected a .safetensors file with `inputs` and `mask` ({error})"
         ) from error
-    shape = (network.architecture.constituents, network.architecture.features)
+    shape = (loaded.constituents, len(loaded.inputs.features))
     if x.dim() != 3 or tuple(x.shape[1:]) != shape or mask.shape != x.shape[:2] or mask.dtype != torch.bool:
         raise ModelError(
             f"{inputs}: expected inputs [jets, {shape[0]}, {shape[1]}] and a bool mask, got {tuple(x.shape)}"
         )
     unlabelled = torch.zeros(len(x), dtype=torch.int64)
-    scores = training.predict(network, Dataset(x, mask, unlabelled, unlabelled))
+    scores = training.predict(loaded.network, Dataset(x, mask, unlabelled, unlabelled))
     save_file({"logits": torch.from_numpy(scores)}, out)

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from jetformer_model.errors import ModelError
 from jetformer_model.inputs import Inputs
 from jetformer_model.norm import MaskedBatchNorm
+from jetformer_model.state import State, load, save
 from jetformer_model.taggers.counting import counted_flops, flops, parameters
 from jetformer_model.taggers.registry import TAGGERS, build
 from jetformer_model.taggers.tagger import Tagger
@@ -137,14 +137,14 @@ class TaggerContract:
         assert all(torch.isfinite(gradient).all() for gradient in gradients)
         assert all(torch.isfinite(buffer).all() for buffer in tagger.buffers())
 
-    def test_weights_survive_a_file(self, tmp_path: Path) -> None:
+    @torch.no_grad()
+    def test_a_state_file_holds_all_of_it(self, tmp_path: Path) -> None:
         tagger, (x, mask) = self.make(), self.jets()
-        save_file(tagger.state_dict(), tmp_path / "tagger.safetensors")
-        self.seed += 1
-        other = self.make()
-        other.load_state_dict(load_file(tmp_path / "tagger.safetensors"))
-        with torch.no_grad():
-            assert torch.equal(tagger(x, mask), other(x, mask))
+        names = tuple(f"class {index}" for index in range(self.classes))
+        save(tmp_path / "tagger.safetensors", State(tagger, EXAMPLE_INPUTS, names))
+        loaded = load(tmp_path / "tagger.safetensors")
+        assert loaded.constituents == self.constituents
+        assert torch.equal(loaded.network(x, mask), tagger(x, mask))
 
     def test_the_formula_of_flops_agrees_with_a_count(self) -> None:
         tagger = self.make()

@@ -65,7 +65,10 @@ class TaggerSpec:
 
     def build(self, inputs: Inputs, *, constituents: int, classes: int, **sizes: Any) -> Tagger | JetFormer:
         """A new network with random weights; PyTorch's global generator draws them."""
-        return self.builder(inputs, constituents, classes, **sizes)
+        network = self.builder(inputs, constituents, classes, **sizes)
+        if isinstance(network, Tagger):
+            network.name, network.sizes = self.name, sizes
+        return network
 
 
 def build(name: str, inputs: Inputs, *, constituents: int, classes: int, **sizes: Any) -> Tagger | JetFormer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,12 @@ class Tagger(nn.Module, ABC):
     What stands in `x` where the mask is False is never read, be it a NaN. `constituents` is P, the number of slots that the
     tagger is made for: where its parameters depend on P, only the first P slots of a jet are read; otherwise P is what
     `flops` counts with.
+
+    name, sizes: what the registry built it from; `sizes` holds those that are not the published ones
     """
+
+    name: str
+    sizes: dict[str, Any]
 
     def __init__(self, constituents: int, features: int, classes: int) -> None:
         super().__init__()
