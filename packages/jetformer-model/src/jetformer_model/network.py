@@ -151,7 +151,7 @@ class JetFormer(nn.Module):
         return self.head(tokens.reshape(-1, tokens.shape[-1]))
 
     def _padded(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Layout]:
-        tokens = torch.cat([self.class_token.expand(len(x), 1, -1), self.embedding(x)], dim=1)
+        tokens = torch.cat([self.class_token.expand(x.shape[0], 1, -1), self.embedding(x)], dim=1)
         return tokens, Padded(functional.pad(mask, (1, 0), value=True))
 
     def _packed(self, x: Tensor, where: Ragged) -> tuple[Tensor, Layout]:

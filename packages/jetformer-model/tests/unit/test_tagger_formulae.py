@@ -155,7 +155,7 @@ def test_a_constituent_with_itself_has_finite_features() -> None:
     assert z == pytest.approx(math.log(0.5))
 
 
-@pytest.mark.parametrize("pairs", ("real", "all"))
+@pytest.mark.parametrize("pairs", ("real", "all", "square"))
 def test_pair_bias_pair_by_pair(pairs: str, jet: Tensor, mask: Tensor) -> None:
     bias = with_statistics(PairBias(3, widths=(7, 5), pairs=pairs))
     momenta = Kinematics(INPUTS, ("pt", "eta", "phi"))(jet[None], mask)

@@ -89,8 +89,8 @@ def others(number: int, device: torch.device) -> Tensor:
     >>> others(3, torch.device("cpu")).tolist()
     [[1, 2], [2, 0], [0, 1]]
     """
-    first = torch.arange(number, device=device)
-    return (first[:, None] + torch.arange(1, number, device=device)) % max(number, 1)
+    following = torch.arange(number, device=device)[:, None] + torch.arange(1, number, device=device)
+    return torch.where(following < number, following, following - number)
 
 
 def odagiu_sizes(constituents: int) -> dict[str, Sequence[int]]:

@@ -80,7 +80,7 @@ class Linformer(Tagger):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x, mask = in_slots(x, mask, self.constituents)
-        tokens = torch.cat([self.class_token.expand(len(x), 1, -1), self.embedding(x)], 1)
+        tokens = torch.cat([self.class_token.expand(x.shape[0], 1, -1), self.embedding(x)], 1)
         mask = functional.pad(mask, (1, 0), value=True)
         for block in self.blocks:
             tokens = block(tokens, mask)

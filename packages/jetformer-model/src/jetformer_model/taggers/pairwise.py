@@ -27,7 +27,7 @@ from jetformer_model.taggers.rows import RowNorm
 
 FEATURES = 4
 SMALLEST = 1e-8  # the logarithm's argument for what is zero: a constituent with itself
-Pairs = Literal["real", "all"]
+Pairs = Literal["real", "all", "square"]
 
 
 def pair_features(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
@@ -37,7 +37,7 @@ def pair_features(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
     """
     (pt_a, eta_a, phi_a), (pt_b, eta_b, phi_b) = a, b
     eta, phi = eta_a - eta_b, wrapped(phi_a - phi_b)
-    delta, softer = torch.hypot(eta, phi), torch.minimum(pt_a, pt_b)
+    delta, softer = (eta.square() + phi.square()).sqrt(), torch.minimum(pt_a, pt_b)
     share = softer / (pt_a + pt_b).clamp(min=SMALLEST)
     # cosh x - cos y as squares of the half angles: nothing cancels where they are small
     mass_squared = 4 * pt_a * pt_b * ((eta / 2).sinh().square() + (phi / 2).sin().square())
@@ -49,7 +49,8 @@ class PairBias(nn.Module):
     """U for each head.
 
     pairs: "real": pairs of two real constituents are computed and normed, and no others; "all": all pairs of slots, as in
-        the published code, whose norms in training count padding too. In evaluation both give the same logits.
+        the published code, whose norms in training count padding too; "square": these and their mirror images, without
+        a search for places, as a graph for any number of constituents needs it. In evaluation all give the same logits.
     """
 
     def __init__(self, heads: int, widths: Sequence[int] = (64, 64, 64), pairs: Pairs = "real") -> None:
@@ -62,6 +63,8 @@ class PairBias(nn.Module):
 
     def forward(self, momenta: Sequence[Tensor], mask: Tensor) -> Tensor:
         """(pt, eta, phi), each [jets, constituents], and mask -> U [jets, heads, constituents, constituents]."""
+        if self.pairs == "square":
+            return self._of_square(momenta)
         return self._of_real(momenta, mask) if self.pairs == "real" else self._of_all(momenta)
 
     def _of_real(self, momenta: Sequence[Tensor], mask: Tensor) -> Tensor:
@@ -81,6 +84,11 @@ class PairBias(nn.Module):
         place[a, b] = place[b, a] = torch.arange(len(a), device=a.device)
         square = rows.view(jets, len(a), rows.shape[-1]).index_select(1, place.flatten())
         return square.unflatten(1, (number, number)).permute(0, 3, 1, 2).contiguous()
+
+    def _of_square(self, momenta: Sequence[Tensor]) -> Tensor:
+        pairs = pair_features([q.unsqueeze(2) for q in momenta], [q.unsqueeze(1) for q in momenta])
+        rows = self._embed(pairs.flatten(0, 2))
+        return rows.view(*pairs.shape[:3], rows.shape[-1]).permute(0, 3, 1, 2).contiguous()
 
     def _embed(self, rows: Tensor) -> Tensor:
         rows = self.input_norm(rows)

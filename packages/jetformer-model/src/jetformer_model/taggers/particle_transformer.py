@@ -144,7 +144,7 @@ class ParticleTransformer(Tagger):
         x = self.embedding(x, mask)
         for block in each(self.blocks, Block):
             x = block.among_particles(x, bias)
-        token = self.class_token.to(x.dtype).expand(len(x), 1, -1)
+        token = self.class_token.to(x.dtype).expand(x.shape[0], 1, -1)
         keys = functional.pad(mask, (1, 0), value=True)[:, None, None, :]
         for block in each(self.class_blocks, Block):
             token = block.to_class(token, x, keys)
