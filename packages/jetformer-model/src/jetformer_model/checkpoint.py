@@ -18,6 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from jetformer_model.errors import ModelError
+
 
 @dataclass(frozen=True)
 class MovingParts:
@@ -30,7 +32,8 @@ class MovingParts:
 
 
 class Checkpoint:
-    """Where one training keeps its parts. `purpose` says what is trained how: another purpose's file is not taken up."""
+    """Where one training keeps its parts. `purpose` says what is trained how: another purpose's file is neither taken up nor
+    written over."""
 
     def __init__(self, path: Path, purpose: dict[str, Any]) -> None:
         self.path = path
@@ -63,6 +66,7 @@ class Checkpoint:
         """Bring all parts back to the last whole epoch and return (best weights, history); None if there is no such file.
 
         history: one JSON object an epoch, as saved.
+        Raises ModelError if the file is another training's.
         """
         if not self.path.exists():
             return None
@@ -73,7 +77,9 @@ class Checkpoint:
         except (SafetensorError, KeyError, TypeError, ValueError, OSError):
             return None
         if facts["purpose"] != self.purpose:
-            return None
+            raise ModelError(
+                f"{self.path}: was left by a training with other settings or jets; finish it with those, or remove it"
+            )
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimiser.", tensors).items():
             index, _, moment = name.partition(".")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +26,15 @@ from jetformer_model.distributed import ALONE, Process
 from jetformer_model.errors import ModelError
 from jetformer_model.network import JetFormer
 from jetformer_model.optimisation import Recipe, Schedule, make_optimiser
-from jetformer_model.state import State
+from jetformer_model.state import Network, State
 from jetformer_model.streamed import StreamedData
+from jetformer_model.taggers.registry import build
 from jetformer_model.training_log import Epoch
 
 __all__ = ["Epoch", "Recipe", "TrainingResult", "fit", "predict", "train"]
 
-EVALUATION_BATCH = 4096
+# Constituents, padding included, that are evaluated at once: little memory even where pairs of them are made.
+EVALUATION_CONSTITUENTS = 65_536
 # Below so many multiply-accumulates a step, threads cost more than they bring; on busy cores up to 10 times more.
 SINGLE_THREAD_WORK = 50_000_000
 
@@ -53,19 +55,30 @@ class TrainingResult:
 
 def train(
     data: TaggingData | StreamedData,
-    architecture: Architecture,
+    tagger: Architecture | str,
     *,
     recipe: Recipe | None = None,
     checkpoint: Path | None = None,
     progress: bool = False,
+    title: str = "training",
     process: Process = ALONE,
     compiled: bool = False,
+    after_epoch: Callable[[Sequence[Epoch]], object] = bool,
 ) -> TrainingResult:
-    """Train a new JetFormer on the training split; the same seed gives the same weights on the same machine."""
+    """Train a new network on the training split; the same seed gives the same weights on the same machine.
+
+    tagger: the architecture of a JetFormer, or the name of any tagger in `jetformer_model.taggers`, in its published form
+    Other arguments: as of `fit`.
+    """
     recipe = recipe or Recipe()
-    _check(data, architecture)
     torch.manual_seed(recipe.seed)
-    network = JetFormer(architecture)
+    if isinstance(tagger, Architecture):
+        _check(data, tagger)
+        network: Network = JetFormer(tagger)
+    else:
+        network = build(
+            tagger, data.inputs, constituents=data.train.constituents, classes=len(data.class_names)
+        )
     history, best = fit(
         network,
         data.train,
@@ -73,8 +86,10 @@ def train(
         recipe,
         checkpoint=checkpoint,
         progress=progress,
+        title=title,
         process=process,
         compiled=compiled,
+        after_epoch=after_epoch,
     )
     return TrainingResult(State(network, data.inputs, data.class_names, best.metrics), history, best)
 
@@ -90,12 +105,14 @@ def fit(
     title: str = "training",
     process: Process = ALONE,
     compiled: bool = False,
+    after_epoch: Callable[[Sequence[Epoch]], object] = bool,
 ) -> tuple[tuple[Epoch, ...], Epoch]:
     """Train `network(x, mask) -> logits` in place and leave it in evaluation mode with the weights of its best epoch.
 
     checkpoint: a file that is written after each epoch and taken up if it is there; the caller removes it in the end.
     process: where the network is trained, and with which others; it ends on the CPU
     compiled: through torch.compile, which pays for long trainings
+    after_epoch: told of all epochs so far, after each
     Raises ModelError if the loss stops being a number, or the GPU's memory is too small.
     """
     start = _purpose(title, recipe, network, training) if checkpoint else None
@@ -120,8 +137,9 @@ def fit(
         for number in range(len(epochs) + 1, recipe.epochs + 1):
             if best is not None and number - 1 - best.epoch >= recipe.patience:
                 break
-            training_loss = _one_epoch(whole, training, recipe, generator, optimiser, schedule, process)
-            loss, accuracy = _loss_and_accuracy(network, validation, process)
+            with _enough_memory(title, network, training, recipe):
+                training_loss = _one_epoch(whole, training, recipe, generator, optimiser, schedule, process)
+                loss, accuracy = _loss_and_accuracy(network, validation, process)
             epochs.append(Epoch(number, training_loss, loss, accuracy, optimiser.param_groups[0]["lr"]))
             if not math.isfinite(training_loss + loss):
                 raise ModelError(
@@ -132,6 +150,8 @@ def fit(
                 best, best_weights = epochs[-1], copy.deepcopy(network.state_dict())
             if store and process.is_first:
                 store.save(moving, best_weights, [dataclasses.asdict(epoch) for epoch in epochs])
+            if process.is_first:
+                after_epoch(epochs)
             bar.update(task, advance=1, best=100 * best.validation_accuracy)
     assert best is not None
     network.load_state_dict(best_weights)
@@ -143,7 +163,8 @@ def fit(
 def predict(network: nn.Module, data: Dataset) -> NDArray[np.float64]:
     """Logits [jets, classes] float64."""
     network.eval()
-    return torch.cat([network(x, mask).double() for x, mask, _ in data.batches(EVALUATION_BATCH)]).numpy()
+    batches = data.batches(_evaluation_batch(data))
+    return torch.cat([network(x, mask).double() for x, mask, _ in batches]).numpy()
 
 
 def _one_epoch(
@@ -156,7 +177,7 @@ def _one_epoch(
     process: Process,
 ) -> float:
     network.train()
-    total = jets = 0.0
+    total, jets = torch.zeros((), dtype=torch.float64, device=process.device), 0
     for x, where, labels in data.batches(recipe.batch_size, generator, process.rank, process.world):
         with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
             logits = network(x, where)
@@ -167,23 +188,55 @@ def _one_epoch(
             nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
         optimiser.step()
         schedule.after_step()
-        total += loss.item() * len(labels)
+        total += loss.detach().double() * len(
+            labels
+        )  # on the device: asking for the number would wait for it
         jets += len(labels)
-    total, jets = process.total(total, jets)
-    return total / jets
+    sum_of_losses, all_jets = process.total(total.item(), jets)
+    return sum_of_losses / all_jets
 
 
 @torch.no_grad()
 def _loss_and_accuracy(network: nn.Module, data: Jets, process: Process) -> tuple[float, float]:
     network.eval()
     loss = right = jets = 0.0
-    for x, where, labels in data.batches(EVALUATION_BATCH, None, process.rank, process.world):
+    for x, where, labels in data.batches(_evaluation_batch(data), None, process.rank, process.world):
         logits = network(x, where).double()
         loss += functional.cross_entropy(logits, labels, reduction="sum").item()
         right += (logits.argmax(1) == labels).sum().item()
         jets += len(labels)
     loss, right, jets = process.total(loss, right, jets)
     return loss / jets, right / jets
+
+
+def _evaluation_batch(data: Jets) -> int:
+    return max(1, EVALUATION_CONSTITUENTS // data.constituents)
+
+
+@contextmanager
+def _enough_memory(title: str, network: nn.Module, data: Jets, recipe: Recipe) -> Iterator[None]:
+    """Says which batch size would fit where the GPU's memory is too small for this one."""
+    try:
+        yield
+        return
+    except torch.cuda.OutOfMemoryError:
+        pass  # what the failed step held is freed once its error is
+    size = recipe.batch_size // 2
+    while size and not _fits(network, data, size):
+        size //= 2
+    advice = f"try a batch size of {size}" if size else "even one jet a step is too much"
+    raise ModelError(f"{title}: the GPU's memory is too small for {recipe.batch_size} jets a step; {advice}")
+
+
+def _fits(network: nn.Module, data: Jets, batch_size: int) -> bool:
+    network.zero_grad()
+    network.train()
+    x, where, labels = next(iter(data.batches(batch_size)))
+    try:
+        functional.cross_entropy(network(x, where).float(), labels).backward()
+    except torch.cuda.OutOfMemoryError:
+        return False
+    return True
 
 
 def _purpose(title: str, recipe: Recipe, network: nn.Module, data: Jets) -> dict[str, Any]:

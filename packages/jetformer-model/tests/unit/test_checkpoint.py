@@ -10,6 +10,7 @@ from jetformer_data.testing import example_jets
 from jetformer_model import training
 from jetformer_model.config import preset
 from jetformer_model.dataset import TaggingData, tagging_data
+from jetformer_model.errors import ModelError
 from jetformer_model.training import Recipe, TrainingResult
 
 RECIPE = Recipe(epochs=5, batch_size=64, learning_rate=5e-3)
@@ -65,12 +66,14 @@ def test_finished_epochs_are_not_trained_again(
 
 
 @pytest.mark.parametrize("change", ({"seed": 1}, {"learning_rate": 1e-3}))
-def test_another_training_does_not_take_the_checkpoint_up(
+def test_another_training_neither_takes_the_checkpoint_up_nor_writes_over_it(
     change: dict[str, Any], data: TaggingData, tmp_path: Path
 ) -> None:
     train(data, tmp_path / "checkpoint")
-    other = dataclasses.replace(RECIPE, **change)
-    assert train(data, tmp_path / "checkpoint", other).history == train(data, None, other).history
+    content = (tmp_path / "checkpoint").read_bytes()
+    with pytest.raises(ModelError, match="left by a training with other settings"):
+        train(data, tmp_path / "checkpoint", dataclasses.replace(RECIPE, **change))
+    assert (tmp_path / "checkpoint").read_bytes() == content
 
 
 def test_a_damaged_checkpoint_means_training_from_the_start(data: TaggingData, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from jetformer_model.config import preset
 from jetformer_model.dataset import TaggingData, open_split, tagging_data, tagging_data_for
 from jetformer_model.errors import ModelError
-from jetformer_model.training import Recipe, fit, predict, train
+from jetformer_model.training import Epoch, Recipe, fit, predict, train
 
 TINY = preset("tiny", features=3, classes=5)
 QUICK = Recipe(epochs=6, batch_size=64, learning_rate=5e-3, seed=2)
@@ -82,3 +82,41 @@ def test_an_architecture_that_does_not_fit_the_data_is_refused(data: TaggingData
         train(data, preset("tiny", features=3, classes=5, constituents=9))
     with pytest.raises(ModelError, match="4 classes, the data 5"):
         train(data, preset("tiny", features=3, classes=4))
+
+
+class _Large(nn.Module):
+    """A network that fits into the memory of its GPU with at most `most` jets a step."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.bias = nn.Parameter(torch.zeros(5))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        if len(x) > self.most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return self.bias.expand(len(x), 5)
+
+
+@pytest.mark.parametrize(
+    ("most", "advice"), ((40, "a batch size of 32"), (0, "even one jet a step is too much"))
+)
+def test_too_little_memory_is_a_sentence_with_a_batch_size_that_fits(
+    most: int, advice: str, data: TaggingData
+) -> None:
+    with pytest.raises(ModelError, match=f"too small for 128 jets a step; .*{advice}"):
+        fit(_Large(most), data.train, data.validation, Recipe(batch_size=128))
+
+
+def test_what_is_told_after_each_epoch_is_the_history(data: TaggingData) -> None:
+    told: list[tuple[Epoch, ...]] = []
+    result = train(data, "deep-sets", recipe=QUICK, after_epoch=lambda epochs: told.append(tuple(epochs)))
+    assert [len(epochs) for epochs in told] == [1, 2, 3, 4, 5, 6]
+    assert told[-1] == result.history
+
+
+@pytest.mark.parametrize("tagger", ("mlp", "particlenet", "jetformer-tiny"))
+def test_any_tagger_is_trained_by_its_name(tagger: str, data: TaggingData) -> None:
+    result = train(data, tagger, recipe=dataclasses.replace(QUICK, epochs=4))
+    assert result.validation_accuracy > 0.3
+    assert result.state.constituents == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -13,21 +14,37 @@ import typer
 from jetformer_data.filesets import find_files
 from jetformer_data.padding import FEATURES
 from jetformer_model import training
-from jetformer_model.commands.application import AsJson, Constituents, DataFiles, PresetName, app, show
-from jetformer_model.config import preset
+from jetformer_model.commands.application import AsJson, Constituents, DataFiles, app, show
+from jetformer_model.commands.configuration import ConfigFile, WriteConfig, options, write_configuration
+from jetformer_model.config import PRESETS, preset
 from jetformer_model.dataset import MIN_PT_GEV, TaggingData, file_sha256, tagging_data
 from jetformer_model.distributed import processes
+from jetformer_model.errors import ModelError
 from jetformer_model.optimisation import SCHEDULERS, Recipe
 from jetformer_model.state import require_folder, save
 from jetformer_model.streamed import StreamedData, streamed_data
-from jetformer_model.training_log import write_history
+from jetformer_model.taggers import TAGGERS
+from jetformer_model.training_log import Epoch, tensorboard_log, write_history
+
+OTHER_TAGGERS = tuple(
+    name for name in TAGGERS if name not in ("jetformer", "jetformer-tiny", "jetformer-large")
+)
+CONSTITUENTS_OF_OTHER_TAGGERS = 32
 
 
 @app.command()
 def train(
+    context: typer.Context,
     data: DataFiles,
     out: Annotated[Path, typer.Option(help="Where to write the state; the log goes beside it as .csv.")],
-    preset_name: PresetName = "tiny",
+    config: ConfigFile = None,
+    preset_name: Annotated[
+        str,
+        typer.Option(
+            "--preset",
+            help=f"A JetFormer: {', '.join(PRESETS)}; or another tagger: {', '.join(OTHER_TAGGERS)}.",
+        ),
+    ] = "tiny",
     constituents: Constituents = None,
     features: Annotated[str, typer.Option(help="Names of features, separated by commas.")] = ",".join(
         FEATURES
@@ -47,6 +64,9 @@ def train(
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     patience: Annotated[int, typer.Option(help="Epochs without improvement before stopping.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the weights and the order of jets.")] = 0,
+    resume: Annotated[
+        bool, typer.Option(help="Go on from OUT.partial, which a killed training has left; or begin anew.")
+    ] = True,
     stream: Annotated[
         bool, typer.Option("--stream", help="Leave the jets on disk; so are those of more than one file.")
     ] = False,
@@ -54,6 +74,10 @@ def train(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Use torch.compile: for long trainings, on a GPU above all.")
     ] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Folder for TensorBoard's log of losses and accuracy.")
+    ] = None,
+    write_config: WriteConfig = None,
     as_json: AsJson = False,
 ) -> None:
     """Train on the training split and keep the weights of the epoch with the best validation loss.
@@ -62,8 +86,12 @@ def train(
 
     jetformer-model train jets.h5 --preset tiny --out tiny.safetensors
 
+    jetformer-model train --config train.toml --seed 1 --out second.safetensors
+
     torchrun --nproc-per-node 2 -m jetformer_model train 'jets/*.h5' --preset jetclass --out large.safetensors
     """
+    if write_config:
+        write_configuration(write_config, context)
     names = tuple(name.strip() for name in features.split(","))
     require_folder(out)
     recipe = Recipe(
@@ -78,41 +106,49 @@ def train(
         clip_norm=clip_norm,
         precision=cast(Any, precision),
     )
-    shape = preset(
-        preset_name,
-        features=len(names),
-        classes=1,
-        constituents=constituents,
-        norm=norm,
-        activation=activation,
-    )
-    jets: TaggingData | StreamedData
-    if stream or len(data) > 1 or not data[0].is_file():
-        jets = streamed_data(
-            data,
-            constituents=shape.constituents,
-            features=names,
-            min_pt_gev=min_pt if "pt" in names else 0.0,
-            ragged=True,
+    jetformer = preset_name not in OTHER_TAGGERS
+    if jetformer:
+        shape = preset(
+            preset_name,
+            features=len(names),
+            classes=1,
+            constituents=constituents,
+            norm=norm,
+            activation=activation,
         )
-    else:
-        jets = tagging_data(data[0], constituents=shape.constituents, features=names, min_pt_gev=min_pt)
-    architecture = dataclasses.replace(shape, classes=len(jets.class_names))
+        constituents = shape.constituents
+    elif norm or activation:
+        raise ModelError(f"--norm and --activation are a JetFormer's; {preset_name} has its own")
+    jets = _jets(
+        data, constituents or CONSTITUENTS_OF_OTHER_TAGGERS, names, min_pt, stream=stream, ragged=jetformer
+    )
+    tagger = dataclasses.replace(shape, classes=len(jets.class_names)) if jetformer else preset_name
     checkpoint = out.with_name(f"{out.name}.partial")
+    board = tensorboard_log(tensorboard) if tensorboard else None
+
+    def log(history: Sequence[Epoch]) -> None:
+        write_history(out.with_suffix(".csv"), history)
+        if board:
+            board(history)
+
     with processes(device) as process:
+        if not resume and process.is_first:
+            checkpoint.unlink(missing_ok=True)
         result = training.train(
             jets,
-            architecture,
+            tagger,
             recipe=recipe,
             checkpoint=checkpoint,
             progress=process.is_first,
             process=process,
             compiled=compiled,
+            after_epoch=log,
         )
         if not process.is_first:
             return
     provenance = {
         "command": "jetformer-model train",
+        "options": options(context),
         "recipe": dataclasses.asdict(recipe),
         "jets": {"training": len(jets.train), "validation": len(jets.validation)},
         "data_sha256": [file_sha256(path) for path in find_files(data)],
@@ -124,3 +160,24 @@ def train(
     write_history(out.with_suffix(".csv"), result.history)
     checkpoint.unlink(missing_ok=True)
     show({"state": str(out)} | dataclasses.asdict(result.best), as_json)
+
+
+def _jets(
+    data: list[Path],
+    constituents: int,
+    features: tuple[str, ...],
+    min_pt: float,
+    *,
+    stream: bool,
+    ragged: bool,
+) -> TaggingData | StreamedData:
+    """In memory where it is one file, on disk otherwise."""
+    if stream or len(data) > 1 or not data[0].is_file():
+        return streamed_data(
+            data,
+            constituents=constituents,
+            features=features,
+            min_pt_gev=min_pt if "pt" in features else 0.0,
+            ragged=ragged,
+        )
+    return tagging_data(data[0], constituents=constituents, features=features, min_pt_gev=min_pt)
