@@ -1,4 +1,7 @@
-"""What the field reports of a tagger: accuracy, AUC a class, background rejection. Plain numpy, one against the rest."""
+"""What the field reports of a tagger: accuracy, AUC a class, background rejection. Plain numpy, one against the rest.
+
+With intervals, and with calibration, confusion and accuracy in bins: `performance`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ SIGNAL_EFFICIENCY = 0.5
 class Roc:
     """One class against the rest, from the tightest threshold to the loosest.
 
-    background_efficiency, signal_efficiency: [thresholds], both from 0 to 1
+    background_efficiency, signal_efficiency: [thresholds], both from 0 to 1; NaN where there are no such jets
     """
 
     background_efficiency: NDArray[np.float64]
@@ -28,27 +31,56 @@ class Roc:
 
     def rejection(self, signal_efficiency: float = SIGNAL_EFFICIENCY) -> float:
         """1 / background efficiency at a signal efficiency; infinite if no background jet passes."""
-        background = np.interp(signal_efficiency, self.signal_efficiency, self.background_efficiency)
-        return float(1 / background) if background > 0 else float("inf")
+        if np.isnan(self.signal_efficiency[-1]):
+            return float("nan")
+        background = float(np.interp(signal_efficiency, self.signal_efficiency, self.background_efficiency))
+        return 1 / background if background else float("inf")
+
+
+class Ranking:
+    """Jets of a signal and of a background, sorted by score once, for the ROC curves of any weights of these jets.
+
+    scores: [jets], signal, background: [jets]; a jet that is neither takes no part
+    Equal scores share one threshold.
+    """
+
+    def __init__(
+        self, scores: NDArray[np.float64], signal: NDArray[np.bool_], background: NDArray[np.bool_]
+    ) -> None:
+        jets = np.flatnonzero(signal | background)
+        self._order = jets[np.argsort(-scores[jets], kind="stable")]
+        self._is_signal = signal[self._order]
+        self._thresholds = np.flatnonzero(np.append(np.diff(scores[self._order]) != 0, len(jets) > 0))
+
+    def roc(self, weights: NDArray[np.float64]) -> Roc:
+        """The curve of jets with these weights [jets]."""
+        passed = weights[self._order]
+        signal = np.cumsum(passed * self._is_signal)[self._thresholds]
+        background = np.cumsum(passed)[self._thresholds] - signal
+        return Roc(_efficiency(background), _efficiency(signal))
+
+
+def _efficiency(passed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """0 and then the share of all that passes each threshold; NaN if there is nothing to pass."""
+    everything = passed[-1] if len(passed) and passed[-1] > 0 else np.nan
+    return np.append(0.0, passed) / everything
 
 
 def roc(scores: NDArray[np.float64], signal: NDArray[np.bool_]) -> Roc:
     """The ROC curve of `scores` [jets] for the jets where `signal` [jets] is True; equal scores share one threshold."""
-    order = np.argsort(-scores, kind="stable")
-    passed = signal[order]
-    last_of_ties = np.append(np.diff(scores[order]) != 0, True)
-    signal_passed = np.cumsum(passed)[last_of_ties]
-    background_passed = np.cumsum(~passed)[last_of_ties]
-    return Roc(
-        np.append(0.0, background_passed / max(background_passed[-1], 1)),
-        np.append(0.0, signal_passed / max(signal_passed[-1], 1)),
-    )
+    return Ranking(scores, signal, ~signal).roc(np.ones(len(scores)))
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities [jets, classes] of logits [jets, classes]."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """-log of the probability of the true class of each jet, [jets]."""
+    likelihood = softmax(logits)[np.arange(len(labels)), labels]
+    return -np.log(np.maximum(likelihood, 1e-300))
 
 
 def roc_curves(
@@ -64,19 +96,23 @@ def summarise(
 ) -> dict[str, object]:
     """Accuracy with its binomial error, mean cross-entropy, AUC and rejection a class, as plain JSON values.
 
-    Rejections that no background jet limits are None.
+    None: a rejection that no background jet limits, or what a class without jets leaves undefined.
     """
     accuracy = float((logits.argmax(1) == labels).mean())
-    likelihood = softmax(logits)[np.arange(len(labels)), labels]
     curves = roc_curves(logits, labels, class_names)
-    rejections = {name: curve.rejection() for name, curve in curves.items()}
+    auc = {name: curve.auc for name, curve in curves.items()}
     return {
         "jets": len(labels),
         "accuracy": accuracy,
         "accuracy_error": float(np.sqrt(accuracy * (1 - accuracy) / len(labels))),
-        "loss": float(-np.log(np.maximum(likelihood, 1e-300)).mean()),
-        "auc": {name: curve.auc for name, curve in curves.items()},
-        "auc_macro": float(np.mean([curve.auc for curve in curves.values()])),
+        "loss": float(cross_entropy(logits, labels).mean()),
+        "auc": {name: finite(value) for name, value in auc.items()},
+        "auc_macro": finite(float(np.mean(list(auc.values())))),
         "rejection_at_signal_efficiency": SIGNAL_EFFICIENCY,
-        "rejection": {name: value if np.isfinite(value) else None for name, value in rejections.items()},
+        "rejection": {name: finite(curve.rejection()) for name, curve in curves.items()},
     }
+
+
+def finite(value: float) -> float | None:
+    """The value, or None where it is infinite or undefined: JSON has no word for these."""
+    return float(value) if np.isfinite(value) else None
