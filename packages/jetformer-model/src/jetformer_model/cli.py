@@ -1,6 +1,12 @@
 """The `jetformer-model` command."""
 
-from jetformer_model.commands import evaluate, flops, predict, train  # each adds itself to the application
+from jetformer_model.commands import (  # each adds itself to the application
+    evaluate,
+    export,
+    flops,
+    predict,
+    train,
+)
 from jetformer_model.commands.application import app, main
 
-__all__ = ["app", "evaluate", "flops", "main", "predict", "train"]
+__all__ = ["app", "evaluate", "export", "flops", "main", "predict", "train"]
