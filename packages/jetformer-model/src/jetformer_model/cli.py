@@ -1,6 +1,7 @@
 """The `jetformer-model` command."""
 
 from jetformer_model.commands import (  # each adds itself to the application
+    compare,
     evaluate,
     export,
     flops,
@@ -9,4 +10,4 @@ from jetformer_model.commands import (  # each adds itself to the application
 )
 from jetformer_model.commands.application import app, main
 
-__all__ = ["app", "evaluate", "export", "flops", "main", "predict", "train"]
+__all__ = ["app", "compare", "evaluate", "export", "flops", "main", "predict", "train"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from jetformer_data.jets import Normalisation, feature_columns
 from jetformer_data.schema import Reader
 from jetformer_data.splitting import file_mask
 from jetformer_data.streaming import Stream, StreamOptions
+from jetformer_model.dataset import Dataset, TaggingData, open_split, tagging_data
 from jetformer_model.errors import ModelError
 from jetformer_model.inputs import Inputs
 from jetformer_model.tokens import Ragged
@@ -102,6 +104,31 @@ class StreamedData:
     validation: StreamedJets
     inputs: Inputs
     class_names: tuple[str, ...]
+
+
+def training_data(
+    paths: Sequence[Path],
+    *,
+    constituents: int,
+    features: tuple[str, ...],
+    min_pt_gev: float,
+    stream: bool = False,
+    ragged: bool = False,
+) -> TaggingData | StreamedData:
+    """Training and validation jets: in memory where they are one file, on disk where there are more or `stream` says so."""
+    if not stream and len(paths) == 1 and paths[0].is_file():
+        return tagging_data(paths[0], constituents=constituents, features=features, min_pt_gev=min_pt_gev)
+    cut = min_pt_gev if "pt" in features else 0.0
+    return streamed_data(paths, constituents=constituents, features=features, min_pt_gev=cut, ragged=ragged)
+
+
+def test_jets(
+    paths: Sequence[Path], inputs: Inputs, constituents: int, class_names: Sequence[str]
+) -> Dataset | StreamedJets:
+    """The test split as a network with these inputs takes it: in memory where it is of one file, on disk otherwise."""
+    if len(paths) == 1 and paths[0].is_file():
+        return open_split(paths[0], "test", inputs, constituents, class_names)
+    return StreamedJets(paths, "test", inputs, constituents, _count(paths, "test"))
 
 
 def streamed_data(

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from jetformer_model.checkpoint import Checkpoint, MovingParts, fingerprint
 from jetformer_model.config import Architecture
-from jetformer_model.dataset import Dataset, Jets, TaggingData
+from jetformer_model.dataset import Jets, TaggingData
 from jetformer_model.distributed import ALONE, Process
 from jetformer_model.errors import ModelError
 from jetformer_model.network import JetFormer
@@ -159,12 +159,18 @@ def fit(
     return tuple(epochs), best
 
 
-@torch.no_grad()
-def predict(network: nn.Module, data: Dataset) -> NDArray[np.float64]:
+def predict(network: nn.Module, data: Jets) -> NDArray[np.float64]:
     """Logits [jets, classes] float64."""
+    return answers(network, data)[0]
+
+
+@torch.no_grad()
+def answers(network: nn.Module, data: Jets) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Logits [jets, classes] float64 and true labels [jets]."""
     network.eval()
     batches = data.batches(_evaluation_batch(data))
-    return torch.cat([network(x, mask).double() for x, mask, _ in batches]).numpy()
+    logits, labels = zip(*((network(x, where).double(), labels) for x, where, labels in batches), strict=True)
+    return torch.cat(logits).cpu().numpy(), torch.cat(labels).cpu().numpy()
 
 
 def _one_epoch(

@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from jetformer_data.errors import DataError
+from jetformer_data.padding import FEATURES
 from jetformer_model.config import PRESETS
 from jetformer_model.errors import ModelError
+from jetformer_model.optimisation import SCHEDULERS
 
 app = typer.Typer(
     help="Train, compare and export jet taggers.  Start with: jetformer-model train jets.h5 --out tiny.safetensors",
@@ -32,6 +34,19 @@ StateFile = Annotated[Path, typer.Argument(help="A state file (.safetensors).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 PresetName = Annotated[str, typer.Option("--preset", help=f"One of {', '.join(PRESETS)}.")]
 Constituents = Annotated[int | None, typer.Option(help="Constituents a jet; the preset's if not given.")]
+
+# Of a training
+DEFAULT_FEATURES = ",".join(FEATURES)
+FeatureNames = Annotated[str, typer.Option(help="Names of features, separated by commas.")]
+MinPt = Annotated[float, typer.Option(help="Drop constituents below, GeV.")]
+Epochs = Annotated[int, typer.Option(help="At most so many.")]
+BatchSize = Annotated[int, typer.Option(help="Jets a step.")]
+LearningRate = Annotated[float, typer.Option(help="The highest.")]
+SchedulerName = Annotated[str, typer.Option(help=f"One of {', '.join(SCHEDULERS)}.")]
+WeightDecay = Annotated[float, typer.Option(help="Of AdamW, on matrices.")]
+Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
+Patience = Annotated[int, typer.Option(help="Epochs without improvement before stopping.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one.")]
 
 
 def main() -> None:

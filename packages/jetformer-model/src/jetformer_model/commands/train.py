@@ -12,17 +12,33 @@ import torch
 import typer
 
 from jetformer_data.filesets import find_files
-from jetformer_data.padding import FEATURES
 from jetformer_model import training
-from jetformer_model.commands.application import AsJson, Constituents, DataFiles, app, show
+from jetformer_model.commands.application import (
+    DEFAULT_FEATURES,
+    AsJson,
+    BatchSize,
+    Constituents,
+    DataFiles,
+    Device,
+    Epochs,
+    FeatureNames,
+    LearningRate,
+    MinPt,
+    Patience,
+    Precision,
+    SchedulerName,
+    WeightDecay,
+    app,
+    show,
+)
 from jetformer_model.commands.configuration import ConfigFile, WriteConfig, options, write_configuration
 from jetformer_model.config import PRESETS, preset
-from jetformer_model.dataset import MIN_PT_GEV, TaggingData, file_sha256, tagging_data
+from jetformer_model.dataset import MIN_PT_GEV, file_sha256
 from jetformer_model.distributed import processes
 from jetformer_model.errors import ModelError
-from jetformer_model.optimisation import SCHEDULERS, Recipe
+from jetformer_model.optimisation import Recipe
 from jetformer_model.state import require_folder, save
-from jetformer_model.streamed import StreamedData, streamed_data
+from jetformer_model.streamed import training_data
 from jetformer_model.taggers import TAGGERS
 from jetformer_model.training_log import Epoch, tensorboard_log, write_history
 
@@ -46,23 +62,21 @@ def train(
         ),
     ] = "tiny",
     constituents: Constituents = None,
-    features: Annotated[str, typer.Option(help="Names of features, separated by commas.")] = ",".join(
-        FEATURES
-    ),
+    features: FeatureNames = DEFAULT_FEATURES,
     norm: Annotated[str | None, typer.Option(help="batch or layer; the preset's if not given.")] = None,
     activation: Annotated[str | None, typer.Option(help="relu or silu; the preset's if not given.")] = None,
-    min_pt: Annotated[float, typer.Option(help="Drop constituents below, GeV.")] = MIN_PT_GEV,
-    epochs: Annotated[int, typer.Option(help="At most so many.")] = 25,
-    batch_size: Annotated[int, typer.Option(help="Jets a step.")] = 256,
-    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 1e-3,
-    scheduler: Annotated[str, typer.Option(help=f"One of {', '.join(SCHEDULERS)}.")] = "onecycle",
-    weight_decay: Annotated[float, typer.Option(help="Of AdamW, on matrices.")] = 0.01,
+    min_pt: MinPt = MIN_PT_GEV,
+    epochs: Epochs = 25,
+    batch_size: BatchSize = 256,
+    learning_rate: LearningRate = 1e-3,
+    scheduler: SchedulerName = "onecycle",
+    weight_decay: WeightDecay = 0.01,
     decay_all: Annotated[
         bool, typer.Option("--decay-all", help="Decay norms, biases and class token too, as published.")
     ] = False,
     clip_norm: Annotated[float | None, typer.Option(help="Longest gradient; as it is if not given.")] = None,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
-    patience: Annotated[int, typer.Option(help="Epochs without improvement before stopping.")] = 4,
+    precision: Precision = "fp32",
+    patience: Patience = 4,
     seed: Annotated[int, typer.Option(help="Of the weights and the order of jets.")] = 0,
     resume: Annotated[
         bool, typer.Option(help="Go on from OUT.partial, which a killed training has left; or begin anew.")
@@ -70,7 +84,7 @@ def train(
     stream: Annotated[
         bool, typer.Option("--stream", help="Leave the jets on disk; so are those of more than one file.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one.")] = "auto",
+    device: Device = "auto",
     compiled: Annotated[
         bool, typer.Option("--compile", help="Use torch.compile: for long trainings, on a GPU above all.")
     ] = False,
@@ -119,8 +133,13 @@ def train(
         constituents = shape.constituents
     elif norm or activation:
         raise ModelError(f"--norm and --activation are a JetFormer's; {preset_name} has its own")
-    jets = _jets(
-        data, constituents or CONSTITUENTS_OF_OTHER_TAGGERS, names, min_pt, stream=stream, ragged=jetformer
+    jets = training_data(
+        data,
+        constituents=constituents or CONSTITUENTS_OF_OTHER_TAGGERS,
+        features=names,
+        min_pt_gev=min_pt,
+        stream=stream,
+        ragged=jetformer,
     )
     tagger = dataclasses.replace(shape, classes=len(jets.class_names)) if jetformer else preset_name
     checkpoint = out.with_name(f"{out.name}.partial")
@@ -160,24 +179,3 @@ def train(
     write_history(out.with_suffix(".csv"), result.history)
     checkpoint.unlink(missing_ok=True)
     show({"state": str(out)} | dataclasses.asdict(result.best), as_json)
-
-
-def _jets(
-    data: list[Path],
-    constituents: int,
-    features: tuple[str, ...],
-    min_pt: float,
-    *,
-    stream: bool,
-    ragged: bool,
-) -> TaggingData | StreamedData:
-    """In memory where it is one file, on disk otherwise."""
-    if stream or len(data) > 1 or not data[0].is_file():
-        return streamed_data(
-            data,
-            constituents=constituents,
-            features=features,
-            min_pt_gev=min_pt if "pt" in features else 0.0,
-            ragged=ragged,
-        )
-    return tagging_data(data[0], constituents=constituents, features=features, min_pt_gev=min_pt)
