@@ -7,7 +7,7 @@ which a measurement takes as weights; so jets are sorted, binned and so on once,
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Measurement = Callable[[Array], dict[str, Array]]
 COVERAGE = 0.68
-_QUANTILES = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
+_QUANTILES = ((1 - COVERAGE) / 2, 0.5, (1 + COVERAGE) / 2)
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,23 @@ class Estimate:
     high: Array
 
 
-def estimate(measure: Measurement, jets: int, resamples: int, seed: int) -> dict[str, Estimate]:
+def estimate(
+    measure: Measurement, jets: int, resamples: int, seed: int, centred: Collection[str] = ()
+) -> dict[str, Estimate]:
     """Each quantity of `measure(weights [jets])`, with the 16 % and 84 % quantiles of its values in the resamples.
 
     measure: gives arrays by name, always of the same shapes
     resamples: 0 for no intervals
+    centred: quantities that noise makes larger, so that those of resamples lie beyond the value; their intervals keep their
+        width and are moved until the median of the resamples is the value
     """
     nominal = measure(np.ones(jets))
     rng = np.random.default_rng(seed)
     drawn = [measure(_resample(jets, rng)) for _ in range(resamples)]
-    return {name: _estimate(value, [one[name] for one in drawn]) for name, value in nominal.items()}
+    return {
+        name: _estimate(value, [one[name] for one in drawn], name in centred)
+        for name, value in nominal.items()
+    }
 
 
 def _resample(jets: int, rng: np.random.Generator) -> Array:
@@ -45,12 +52,13 @@ def _resample(jets: int, rng: np.random.Generator) -> Array:
     return np.bincount(rng.integers(jets, size=jets), minlength=jets).astype(np.float64)
 
 
-def _estimate(value: Array, drawn: list[Array]) -> Estimate:
+def _estimate(value: Array, drawn: list[Array], is_centred: bool) -> Estimate:
     if not drawn:
         unknown = np.full_like(value, np.nan)
         return Estimate(value, unknown, unknown)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice")
         # not interpolated: between an infinite rejection and another one lies no number
-        low, high = np.nanquantile(np.stack(drawn), _QUANTILES, axis=0, method="nearest")
-    return Estimate(value, low, high)
+        low, median, high = np.nanquantile(np.stack(drawn), _QUANTILES, axis=0, method="nearest")
+    shift = value - median if is_centred else 0.0
+    return Estimate(value, low + shift, high + shift)

@@ -15,6 +15,11 @@ Array = NDArray[np.float64]
 BINS = 15
 
 
+def edges(bins: int = BINS) -> Array:
+    """Of the bins in confidence, [bins + 1]."""
+    return np.linspace(0, 1, bins + 1)
+
+
 class Reliability:
     """Jets in bins of confidence, for any weights of these jets.
 
@@ -26,11 +31,6 @@ class Reliability:
         self._confidence = probabilities.max(axis=1)
         self._is_right = probabilities.argmax(axis=1) == labels
         self._bin = np.clip(np.ceil(self._confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-
-    @property
-    def edges(self) -> Array:
-        """[bins + 1]."""
-        return np.linspace(0, 1, self.bins + 1)
 
     def measure(self, weights: Array) -> tuple[Array, Array, Array]:
         """Share of jets, mean confidence and accuracy in each bin, [bins] each; NaN where a bin is empty."""

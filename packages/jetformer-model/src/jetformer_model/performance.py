@@ -111,7 +111,7 @@ def measure_performance(
     def measure(weights: Array) -> dict[str, Array]:
         return {name: np.asarray(value) for part in parts for name, value in part(weights).items()}
 
-    estimates = estimate(measure, len(labels), resamples, seed)
+    estimates = estimate(measure, len(labels), resamples, seed, centred=["expected_calibration_error"])
     return Performance(answers, points, tuple(axes), resamples, seed, estimates)
 
 
