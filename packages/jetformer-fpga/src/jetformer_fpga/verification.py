@@ -231,8 +231,9 @@ def _ask_model(loaded: Project, asked: vectors.Vectors) -> NDArray[Any]:
             "-m",
             "jetformer_model",
             "predict",
-            str(loaded.state_path),
             str(inputs),
+            "--model",
+            str(loaded.state_path),
             "--out",
             str(out),
         ]

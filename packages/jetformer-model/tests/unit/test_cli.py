@@ -36,8 +36,9 @@ def test_predict_gives_the_network_s_logits(tmp_path: Path) -> None:
     save_file({"inputs": x, "mask": mask}, tmp_path / "in.safetensors")
     result = run(
         "predict",
-        tmp_path / "s.safetensors",
         tmp_path / "in.safetensors",
+        "--model",
+        tmp_path / "s.safetensors",
         "--out",
         tmp_path / "out.safetensors",
     )

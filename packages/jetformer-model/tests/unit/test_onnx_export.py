@@ -40,8 +40,8 @@ def state_of(name: str) -> State:
     network = build(name, EXAMPLE_INPUTS, constituents=CONSTITUENTS, classes=3, **SMALL.get(name, {}))
     for module in network.modules():
         if isinstance(module, MaskedBatchNorm | torch.nn.BatchNorm1d):
-            module.running_mean.normal_(std=0.3)  # type: ignore[union-attr]
-            module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+            module.running_mean.normal_(std=0.3)
+            module.running_var.uniform_(0.5, 2)
     return State(network.eval(), EXAMPLE_INPUTS, ("a", "b", "c"))
 
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
         exportable(state_of("particlenet"))
     save(tmp_path / "s.safetensors", example_state())
     with pytest.raises(ModelError, match="expected one of probabilities, log-softmax, logits"):
-        export(tmp_path / "s.safetensors", tmp_path / "s.onnx", output="scores")  # type: ignore[arg-type]
+        export(tmp_path / "s.safetensors", tmp_path / "s.onnx", output="scores")
     with pytest.raises(ModelError, match="there is no folder"):
         export(tmp_path / "s.safetensors", tmp_path / "absent" / "s.onnx")
 
@@ -177,4 +177,4 @@ def test_an_absent_extra_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_exporting_leaves_the_network_alone() -> None:
     state = state_of("particle-transformer")
     exportable(state)
-    assert state.network.pair_bias.pairs == "real"  # type: ignore[union-attr]
+    assert state.network.pair_bias.pairs == "real"
