@@ -3,6 +3,7 @@
 from jetformer_model.commands import (  # each adds itself to the application
     compare,
     evaluate,
+    explain,
     export,
     flops,
     predict,
@@ -10,4 +11,4 @@ from jetformer_model.commands import (  # each adds itself to the application
 )
 from jetformer_model.commands.application import app, main
 
-__all__ = ["app", "compare", "evaluate", "export", "flops", "main", "predict", "train"]
+__all__ = ["app", "compare", "evaluate", "explain", "export", "flops", "main", "predict", "train"]

@@ -42,6 +42,7 @@ def draw_roc(found: Performance, title: str) -> Any:
         axes.plot(curve.signal_efficiency, curve.background_efficiency, color=colour, lw=2, label=label)
         if np.isfinite(rejection):
             axes.plot(point.signal_efficiency, 1 / rejection, "o", color=colour, ms=7)
+    axes.plot([], [], "o", color="0.3", ms=7, label="Working points")
     fewest = min(int(np.isin(answers.labels, point.backgrounds).sum()) for point in shown)
     axes.set(xlim=(_LEAST_SIGNAL, 1), ylim=(max(0.5 / max(fewest, 1), 1e-7), 1.5), yscale="log")
     axes.set_xlabel("Signal efficiency")
@@ -106,9 +107,8 @@ def draw_accuracy(found: Performance, axis: JetAxis, title: str) -> Any:
     axes.axhline(everything.value, color="0.6", ls="--", lw=1.5, label=all_jets)
     jets, summed = (np.bincount(axis.bin_of(), w, axis.bins) for w in (None, axis.values))
     means = summed / np.maximum(jets, 1)
-    _error_bars(
-        axes, means, accuracy, xerr=(means - axis.edges[:-1], axis.edges[1:] - means), label="Jets in bins"
-    )
+    widths = (means - axis.edges[:-1], axis.edges[1:] - means)
+    _error_bars(axes, means, accuracy, xerr=widths, label="Jets in bins, intervals of 68 %")
     axes.set(xlabel=axis.title + (f" [{axis.unit}]" if axis.unit else ""), ylabel="Accuracy")
     axes.set_xlim(axis.edges[0], axis.edges[-1])
     axes.margins(y=0.25)

@@ -46,7 +46,8 @@ def test_every_picture_becomes_a_png_and_a_pdf(resamples: int, tmp_path: Path) -
 def test_roc_marks_the_working_points_on_their_curves() -> None:
     found = performance()
     (axes,) = draw_roc(found, "").axes
-    curves, dots = axes.lines[::2], axes.lines[1::2]
+    *marked, _ = axes.lines  # the last is for the legend
+    curves, dots = marked[::2], marked[1::2]
     rejections = found.estimates["rejection_at_working_point"].value
     for curve, dot, rejection in zip(curves, dots, rejections, strict=True):
         assert dot.get_ydata() == pytest.approx(1 / rejection)
@@ -57,7 +58,7 @@ def test_roc_marks_the_working_points_on_their_curves() -> None:
 def test_roc_shows_so_many_classes_as_can_be_told_apart() -> None:
     (axes,) = draw_roc(performance(classes=14), "a tagger").axes
     legend = axes.get_legend()
-    assert len(legend.get_texts()) == 10
+    assert len(legend.get_texts()) == 10 + 1  # and the dots
     assert legend.get_title().get_text() == "a tagger (3 classes left out)"
 
 
