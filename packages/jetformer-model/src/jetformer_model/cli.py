@@ -7,8 +7,9 @@ from jetformer_model.commands import (  # each adds itself to the application
     export,
     flops,
     predict,
+    summary,
     train,
 )
 from jetformer_model.commands.application import app, main
 
-__all__ = ["app", "compare", "evaluate", "explain", "export", "flops", "main", "predict", "train"]
+__all__ = ["app", "compare", "evaluate", "explain", "export", "flops", "main", "predict", "summary", "train"]
