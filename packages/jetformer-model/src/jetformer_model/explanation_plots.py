@@ -13,12 +13,15 @@ from jetformer_model.importance import Importance
 from jetformer_model.plotting import new_figure
 
 _COLUMNS = 5  # panels in a row
-_LARGEST = 600.0  # area of the marker of the leading constituent, in square points
+_LARGEST, _SMALLEST = (
+    600.0,
+    25.0,
+)  # area of a marker, in square points: of the leading constituent, and so as to be seen
 _LEAST_HALF_WIDTH = 0.1
 
 
 def draw_attention(jets: Sequence[JetAttention], title: str) -> Any:
-    """A panel a jet; the area of a marker is its constituent's share of the largest pt, its colour the attention it gets."""
+    """A panel a jet; a marker's area is its constituent's share of the largest pt, its colour the attention that it gets."""
     columns = min(len(jets), _COLUMNS)
     rows = -(-len(jets) // columns)
     figure = new_figure(3.7 * columns + 1.8, 4.0 * rows + 0.8)
@@ -45,7 +48,7 @@ def draw_attention(jets: Sequence[JetAttention], title: str) -> Any:
 
 def _draw_jet(axes: Any, jet: JetAttention, most: float) -> Any:
     order = jet.pt.argsort(descending=True)  # small markers above large ones
-    area = _LARGEST * jet.pt / jet.pt.max() if len(jet.pt) else jet.pt
+    area = (_LARGEST * jet.pt / jet.pt[order][:1]).clamp(min=_SMALLEST)
     drawn = axes.scatter(
         jet.eta[order].numpy(),
         jet.phi[order].numpy(),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from jetformer_model.bootstrap import COVERAGE, Estimate, estimate
 from jetformer_model.calibration import Reliability, expected_calibration_error
+from jetformer_model.errors import ModelError
 from jetformer_model.jet_axes import JetAxis
 from jetformer_model.metrics import Ranking, cross_entropy, finite, softmax, summarise
 from jetformer_model.working_points import WorkingPoint, working_points
@@ -63,26 +64,22 @@ class Performance:
         result |= {"working_points": {p.name: p.as_dict() for p in self.points}}
         result |= self._named(lambda e: _plain(e.value))
         if self.resamples:
-            intervals = self._named(lambda e: _plain(np.stack([e.low, e.high], axis=-1)))
-            result |= {
-                "interval": COVERAGE,
-                "resamples": self.resamples,
-                "seed": self.seed,
-                "intervals": intervals,
-            }
+            result |= {"interval": COVERAGE, "resamples": self.resamples, "seed": self.seed}
+            result["intervals"] = self._named(lambda e: _plain(np.stack([e.low, e.high], axis=-1)))
         return result
 
     def _named(self, plain: Callable[[Estimate], Any]) -> dict[str, Any]:
-        e, names = self.estimates, self.answers.class_names
+        e, class_names = self.estimates, self.answers.class_names
+
+        def by_name(names: Sequence[str], key: str) -> dict[str, Any]:
+            return dict(zip(names, plain(e[key]), strict=True))
+
         scalars = ("accuracy", "loss", "auc_macro", "expected_calibration_error")
-        by_class = {key: dict(zip(names, plain(e[key]), strict=True)) for key in ("auc", "rejection")}
         points = [point.name for point in self.points]
         return {
             **{key: plain(e[key]) for key in scalars},
-            **by_class,
-            "rejection_at_working_point": dict(
-                zip(points, plain(e["rejection_at_working_point"]), strict=True)
-            ),
+            **{key: by_name(class_names, key) for key in ("auc", "rejection")},
+            "rejection_at_working_point": by_name(points, "rejection_at_working_point"),
             "confusion": plain(e["confusion"]),
             "reliability": {
                 key: plain(e[f"reliability_{key}"]) for key in ("share", "confidence", "accuracy")
@@ -103,7 +100,14 @@ def measure_performance(
     resamples: int = RESAMPLES,
     seed: int = 1,
 ) -> Performance:
-    """Measure a tagger's answers, logits [jets, classes], on jets with these labels [jets]; `resamples` 0: no intervals."""
+    """Measure a tagger's answers, logits [jets, classes], on jets with these labels [jets]; `resamples` 0: no intervals.
+
+    Raises ModelError if a logit is no number.
+    """
+    if broken := int((~np.isfinite(logits)).any(axis=1).sum()):
+        raise ModelError(
+            f"the network answers no number for {broken:,} of {len(logits):,} jets; was its training sound?"
+        )
     answers, points = Answers(logits, labels, tuple(class_names)), working_points(class_names)
     parts = [_overall(answers), _rankings(answers, points), _confusion(answers), _reliability(answers)]
     parts += [_in_bins(answers, axis) for axis in axes]

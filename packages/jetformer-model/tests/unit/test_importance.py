@@ -43,14 +43,14 @@ def test_values_are_permuted_among_real_constituents_and_nothing_else_changes() 
     network, jets = SignOfFirst(), some_jets()
     before = jets.x.clone()
     permutation_importance(network, jets, FEATURES, repeats=1)
-    original, without_first, without_second = network.shown
+    original, *permuted = network.shown
     assert torch.equal(jets.x, before)
     assert torch.equal(original, before)
-    assert torch.equal(without_first[..., 1], before[..., 1])
-    assert torch.equal(without_second[..., 0], before[..., 0])
-    values, permuted = before[..., 0][jets.mask], without_first[..., 0][jets.mask]
-    assert not torch.equal(values, permuted)
-    assert torch.equal(values.sort().values, permuted.sort().values)
+    for column, x in enumerate(permuted):
+        assert torch.equal(x[..., 1 - column], before[..., 1 - column])
+        values, shown = before[..., column][jets.mask], x[..., column][jets.mask]
+        assert not torch.equal(values, shown)
+        assert torch.equal(values.sort().values, shown.sort().values)
 
 
 def test_error_is_the_spread_over_samples_of_jets() -> None:

@@ -8,6 +8,7 @@ from sklearn import metrics as oracle
 
 from jetformer_model.bootstrap import estimate
 from jetformer_model.calibration import Reliability, expected_calibration_error
+from jetformer_model.errors import ModelError
 from jetformer_model.jet_axes import JetAxis
 from jetformer_model.metrics import Ranking, roc, softmax
 from jetformer_model.performance import measure_performance
@@ -135,6 +136,16 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     assert covered / 300 == pytest.approx(0.68, abs=0.08)
 
 
+def test_interval_of_the_calibration_error_lies_around_it_although_noise_raises_it() -> None:
+    """A tagger of two classes that is right as often as it says."""
+    rng = np.random.default_rng(5)
+    chance = rng.uniform(0.01, 0.99, JETS)
+    logits = np.stack([np.zeros(JETS), np.log(chance / (1 - chance))], axis=1)
+    labels = (rng.uniform(size=JETS) < chance).astype(np.int64)
+    error = measure_performance(logits, labels, "ab").estimates["expected_calibration_error"]
+    assert error.low < error.value < error.high
+
+
 def test_same_seed_same_intervals() -> None:
     first, again, other = (
         measure_performance(LOGITS, LABELS, NAMES, [AXIS], resamples=5, seed=seed).as_dict()
@@ -159,3 +170,10 @@ def test_what_is_undefined_or_infinite_is_none_in_json() -> None:
 
 def test_without_resamples_there_are_no_intervals() -> None:
     assert "intervals" not in measure_performance(LOGITS, LABELS, NAMES, resamples=0).as_dict()
+
+
+def test_answers_that_are_no_numbers_are_refused() -> None:
+    logits = LOGITS.copy()
+    logits[3, 1] = np.nan
+    with pytest.raises(ModelError, match="for 1 of 997 jets"):
+        measure_performance(logits, LABELS, NAMES)
