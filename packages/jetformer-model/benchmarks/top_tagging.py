@@ -1,6 +1,6 @@
 """Real top jets against QCD jets, from 800 of them: JetFormer against boosted trees on jet mass and multiplicity.
 
-JETFORMER_REAL_DATA=FOLDER python ci/bench.py model top_tagging [about 4 minutes on one core]
+JETFORMER_REAL_DATA=FOLDER python ci/bench.py model top_tagging (5 minutes on one core)
 
 1,000 jets of the top tagging reference (doi:10.5281/zenodo.2603256) in 5 folds, each trained on 800 and tested on 200.
 Both sides are the mean over `MEMBERS` seeds. The settings of the trees are chosen in every fold by cross-validation of its
