@@ -64,7 +64,12 @@ def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
         {"params": [p for name, p in parameters.items() if (name in decays) == chosen], "weight_decay": decay}
         for chosen, decay in ((True, recipe.weight_decay), (False, 0.0))
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate)
+    on_gpu = any(parameter.is_cuda for parameter in parameters.values())
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=recipe.learning_rate,
+        fused=on_gpu or None,  # one kernel instead of many; on a CPU as PyTorch prefers
+    )
 
 
 class Schedule:
