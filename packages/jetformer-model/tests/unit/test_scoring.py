@@ -20,7 +20,8 @@ from jetformer_data.testing.source_examples import example, write_hdf5_rows
 from jetformer_data.workers import Processes
 from jetformer_model.errors import ModelError
 from jetformer_model.onnx_export import export
-from jetformer_model.scoring import OnnxScorer, Scores, Scoring, TorchScorer, open_scorer
+from jetformer_model.scorers import OnnxScorer, TorchScorer, open_scorer
+from jetformer_model.scoring import Scores, Scoring
 from jetformer_model.state import State, save
 from jetformer_model.testing import example_state
 
@@ -68,6 +69,14 @@ def test_scores_line_up_with_jets(folder: Path, batch: int) -> None:
     np.testing.assert_allclose(found.probabilities, expected(example_state(), paths), rtol=0, atol=1e-6)
     assert found.probabilities.dtype == np.float32
     assert found.probabilities.std(0).min() > 1e-3
+
+
+def test_soft_constituents_are_dropped_first(folder: Path) -> None:
+    state = example_state()
+    state = dataclasses.replace(state, inputs=dataclasses.replace(state.inputs, min_pt_gev=120.0))
+    found = scored(folder / "0.h5", TorchScorer(state)).probabilities
+    np.testing.assert_allclose(found, expected(state, [folder / "0.h5"]), atol=1e-6)
+    assert np.abs(found - expected(example_state(), [folder / "0.h5"])).max() > 1e-3
 
 
 @pytest.mark.parametrize("graph", ("probabilities", "log-softmax", "logits", "normalised"))

@@ -17,7 +17,8 @@ from jetformer_model.commands.application import app
 from jetformer_model.dataset import Dataset
 from jetformer_model.errors import ModelError
 from jetformer_model.score_files import columns_of, require_writer, score_file
-from jetformer_model.scoring import BATCH, RUNTIMES, Scoring, describe, open_scorer
+from jetformer_model.scorers import RUNTIMES, open_scorer
+from jetformer_model.scoring import BATCH, Scoring, describe
 from jetformer_model.state import load, require_folder
 
 TENSORS = ".safetensors"
