@@ -1,5 +1,6 @@
 """What must hold for scores and for graphs, however jets are cut into files, batches and padding."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
