@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from jetformer_model.config import Activation, Architecture, Norm
-from jetformer_model.norm import make_norm
+from jetformer_model.norm import TokenLayerNorm, make_norm
 from jetformer_model.tokens import Packed, Padded, Ragged, pad
 
 Layout = Padded | Packed
+FUSED_WIDTHS = (16, 32, 64, 128)  # of `fused_tokens`
 
 
 def activate(kind: Activation, x: Tensor) -> Tensor:
@@ -48,6 +49,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, layout: Layout, class_only: bool) -> Tensor:
         """x [..., d] of all tokens -> [..., d] of all of them, or of the class tokens alone."""
+        return self.output(self.attend(x, layout, class_only))
+
+    def attend(self, x: Tensor, layout: Layout, class_only: bool) -> Tensor:
+        """The same without W_o: [..., a]."""
         h = self.norm(x, layout.mask)
         if (
             isinstance(layout, Packed) and not class_only
@@ -57,7 +62,7 @@ class Attention(nn.Module):
             )
         else:
             q, k, v = self.q(layout.class_tokens(h) if class_only else h), self.k(h), self.v(h)
-        return self.output(layout.attend(q, k, v, self.heads))
+        return layout.attend(q, k, v, self.heads)
 
 
 class FeedForward(nn.Module):
@@ -88,11 +93,40 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, layout: Layout, class_only: bool) -> Tensor:
         """x [..., d] of all tokens -> [..., d] of all of them, or of the class tokens alone."""
+        if not class_only and self._fuses(x, layout):
+            return self._fused(x, self.attention.attend(x, layout, class_only))
         attended = self.attention(x, layout, class_only)
         if class_only:
             x, layout = layout.class_tokens(x), layout.only_class_tokens()
         x = x + attended
         return self.dropout(x + self.feedforward(x, layout.mask))
+
+    def _fuses(self, x: Tensor, layout: Layout) -> bool:
+        """Whether one kernel can do all that follows the attention: in inference with 16 bits, in blocks as published."""
+        d, feedforward = x.shape[-1], self.feedforward
+        return (
+            isinstance(layout, Packed)
+            and not torch.is_grad_enabled()
+            and x.dtype == feedforward.expand.weight.dtype
+            and x.dtype in (torch.float16, torch.bfloat16)
+            and d in FUSED_WIDTHS
+            and self.attention.output.in_features == d
+            and feedforward.expand.out_features == 2 * d
+            and isinstance(feedforward.norm, TokenLayerNorm)
+            and feedforward.activation == "silu"
+        )
+
+    def _fused(self, x: Tensor, attended: Tensor) -> Tensor:
+        from jetformer_model.fused_tokens import after_attention
+
+        f, output = self.feedforward, self.attention.output
+        norms = (f.norm, f.expand_norm)
+        (norm, norm_bias), (inner, inner_bias) = ((each.weight, each.bias) for each in norms)
+        out: Tensor = after_attention(
+            x, attended, output.weight, output.bias, norm, norm_bias,
+            f.expand.weight, inner, inner_bias, f.contract.weight,
+        )  # fmt: skip
+        return out
 
 
 class Head(nn.Module):

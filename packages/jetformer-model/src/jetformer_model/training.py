@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,9 +137,13 @@ def fit(
         for number in range(len(epochs) + 1, recipe.epochs + 1):
             if best is not None and number - 1 - best.epoch >= recipe.patience:
                 break
-            with _enough_memory(title, network, training, recipe):
+            measured = None
+            with suppress(torch.cuda.OutOfMemoryError):
                 training_loss = _one_epoch(whole, training, recipe, generator, optimiser, schedule, process)
-                loss, accuracy = _loss_and_accuracy(network, validation, process)
+                measured = training_loss, *_loss_and_accuracy(network, validation, process)
+            if measured is None:  # only here is the memory free again that the failed step held
+                raise ModelError(_memory_advice(title, network, training, recipe))
+            training_loss, loss, accuracy = measured
             epochs.append(Epoch(number, training_loss, loss, accuracy, optimiser.param_groups[0]["lr"]))
             if not math.isfinite(training_loss + loss):
                 raise ModelError(
@@ -219,19 +223,13 @@ def _evaluation_batch(data: Jets) -> int:
     return max(1, EVALUATION_CONSTITUENTS // data.constituents)
 
 
-@contextmanager
-def _enough_memory(title: str, network: nn.Module, data: Jets, recipe: Recipe) -> Iterator[None]:
-    """Says which batch size would fit where the GPU's memory is too small for this one."""
-    try:
-        yield
-        return
-    except torch.cuda.OutOfMemoryError:
-        pass  # what the failed step held is freed once its error is
+def _memory_advice(title: str, network: nn.Module, data: Jets, recipe: Recipe) -> str:
+    """Which batch size would fit where the GPU's memory is too small for that of the recipe."""
     size = recipe.batch_size // 2
     while size and not _fits(network, data, size):
         size //= 2
     advice = f"try a batch size of {size}" if size else "even one jet a step is too much"
-    raise ModelError(f"{title}: the GPU's memory is too small for {recipe.batch_size} jets a step; {advice}")
+    return f"{title}: the GPU's memory is too small for {recipe.batch_size} jets a step; {advice}"
 
 
 def _fits(network: nn.Module, data: Jets, batch_size: int) -> bool:

@@ -66,8 +66,8 @@ def compare(
 ) -> None:
     """Train taggers alike, several seeds each, and put their test results into one table.
 
-    OUT then holds table.csv, table.tex, accuracy.png and, in runs/, the states. Stopped and run again, it goes on; more models,
-    constituents or seeds can be added later.
+    OUT then holds table.csv, table.tex, accuracy.png and, in runs/, the states. Stopped and run again, it goes on; more
+    models, constituents or seeds can be added later.
 
     jetformer-model compare jets.h5 --models jetformer,mlp,deep-sets --constituents 8,16 --seeds 3 --out comparison
     """
