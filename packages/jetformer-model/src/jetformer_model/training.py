@@ -19,9 +19,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional
 
+from jetformer_model.augmentation import TurnedJets, planes
 from jetformer_model.checkpoint import Checkpoint, MovingParts, fingerprint
 from jetformer_model.config import Architecture
-from jetformer_model.dataset import Jets, TaggingData
+from jetformer_model.dataset import Dataset, Jets, TaggingData
 from jetformer_model.distributed import ALONE, Process
 from jetformer_model.errors import ModelError
 from jetformer_model.network import JetFormer
@@ -58,6 +59,7 @@ def train(
     tagger: Architecture | str,
     *,
     recipe: Recipe | None = None,
+    augment: bool = False,
     checkpoint: Path | None = None,
     progress: bool = False,
     title: str = "training",
@@ -68,9 +70,15 @@ def train(
     """Train a new network on the training split; the same seed gives the same weights on the same machine.
 
     tagger: the architecture of a JetFormer, or the name of any tagger in `jetformer_model.taggers`, in its published form
+    augment: turn and mirror the training jets anew in every epoch, see `jetformer_model.augmentation`
     Other arguments: as of `fit`.
     """
     recipe = recipe or Recipe()
+    jets: Jets = data.train
+    if augment:
+        if not isinstance(data.train, Dataset):
+            raise ModelError("augmentation takes jets in memory: one file, not streamed")
+        jets = TurnedJets(data.train, planes(data.inputs))
     torch.manual_seed(recipe.seed)
     if isinstance(tagger, Architecture):
         _check(data, tagger)
@@ -81,7 +89,7 @@ def train(
         )
     history, best = fit(
         network,
-        data.train,
+        jets,
         data.validation,
         recipe,
         checkpoint=checkpoint,

@@ -115,6 +115,12 @@ def test_what_is_told_after_each_epoch_is_the_history(data: TaggingData) -> None
     assert told[-1] == result.history
 
 
+def test_augmentation_changes_what_is_learnt(data: TaggingData) -> None:
+    recipe = dataclasses.replace(QUICK, epochs=2)
+    plain, turned = (train(data, "deep-sets", recipe=recipe, augment=augment) for augment in (False, True))
+    assert plain.history[0].training_loss != turned.history[0].training_loss
+
+
 @pytest.mark.parametrize("tagger", ("mlp", "particlenet", "jetformer-tiny"))
 def test_any_tagger_is_trained_by_its_name(tagger: str, data: TaggingData) -> None:
     result = train(data, tagger, recipe=dataclasses.replace(QUICK, epochs=4))

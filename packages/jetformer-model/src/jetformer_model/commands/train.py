@@ -77,6 +77,9 @@ def train(
     clip_norm: Annotated[float | None, typer.Option(help="Longest gradient; as it is if not given.")] = None,
     precision: Precision = "fp32",
     patience: Patience = 4,
+    augment: Annotated[
+        bool, typer.Option("--augment", help="Turn and mirror jets anew in every epoch: for small samples.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the weights and the order of jets.")] = 0,
     resume: Annotated[
         bool, typer.Option(help="Go on from OUT.partial, which a killed training has left; or begin anew.")
@@ -157,6 +160,7 @@ def train(
             jets,
             tagger,
             recipe=recipe,
+            augment=augment,
             checkpoint=checkpoint,
             progress=process.is_first,
             process=process,
