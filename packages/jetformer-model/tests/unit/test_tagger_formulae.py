@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from jetformer_data.features import FEATURE_SETS
 from jetformer_model.config import preset
 from jetformer_model.inputs import Inputs
 from jetformer_model.taggers.deep_sets import DeepSets
@@ -119,6 +120,20 @@ def test_kinematics_undo_the_normalisation(jet: Tensor, mask: Tensor) -> None:
     torch.testing.assert_close(eta[0, :REAL], jet[:REAL, 1] * 0.1)
     torch.testing.assert_close(phi[0, :REAL], jet[:REAL, 3] * 2.0 + 0.5)
     assert torch.stack([pt, eta, phi])[:, 0, REAL:].count_nonzero() == 0
+
+
+@pytest.mark.parametrize("feature_set", sorted(FEATURE_SETS.keys() - {"particles"}))
+def test_features_that_networks_are_trained_on_give_pt_and_angles(feature_set: str) -> None:
+    """A jet of one constituent, each feature normalised with constants of its own."""
+    names = FEATURE_SETS[feature_set].names
+    stored = {"pt": 50.0, "etarel": 0.25, "phirel": -0.5}
+    stored |= {"pt_log": math.log(50), "part_pt_log": math.log(50), "part_deta": 0.25, "part_dphi": -0.5}
+    mean, std = torch.arange(len(names)) * 0.5, torch.arange(len(names)) + 2.0
+    inputs = Inputs(names, ("",) * len(names), tuple(mean.tolist()), tuple(std.tolist()), 0)
+    x = (torch.tensor([stored.get(name, 0.0) for name in names]) - mean) / std
+    found = Kinematics(inputs, ("pt", "eta", "phi"))(x[None, None], torch.tensor([[True]]))
+    expected = torch.tensor([50.0, 0.25, -0.5])
+    torch.testing.assert_close(torch.stack(found).flatten(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_angles_wrap_to_the_interval_that_holds_minus_pi() -> None:

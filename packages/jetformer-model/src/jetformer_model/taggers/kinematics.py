@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from jetformer_model.errors import ModelError
 from jetformer_model.inputs import Inputs
 
-# quantity: the features that give it, best first; part_pt_log is a natural logarithm
+# quantity: the features that give it, best first; those that end in _log are natural logarithms
 NAMES: dict[str, tuple[str, ...]] = {
-    "pt": ("pt", "part_pt_log"),
+    "pt": ("pt", "pt_log", "part_pt_log"),
     "eta": ("etarel", "eta", "part_deta"),
     "phi": ("phirel", "phi", "part_dphi"),
 }
