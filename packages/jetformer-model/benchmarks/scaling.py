@@ -1,6 +1,6 @@
 """Training speed on all GPUs of a host over that on one, at JetClass size, same batch a GPU.
 
-JETFORMER_BENCH_JETS=jets.h5 python ci/bench.py model scaling        (the file as in gpu.py)
+JETFORMER_BENCH_JETS=jets.h5 python ci/bench.py model scaling        (the file as in speed.py)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu import CONSTITUENTS, SEED, load, seconds, training_step
+from speed import CONSTITUENTS, SEED, load, seconds, training_step
 
 from jetformer_model.distributed import processes
 from jetformer_model.taggers import build
@@ -27,7 +27,7 @@ def rate() -> dict[str, Any]:
     """Jets a second over all processes that torchrun has started."""
     with processes("cuda") as process:
         torch.manual_seed(SEED)
-        jets = load(os.environ["JETFORMER_BENCH_JETS"], BATCH)
+        jets = load(Path(os.environ["JETFORMER_BENCH_JETS"]), BATCH)
         network = build("jetformer-large", jets.inputs, constituents=CONSTITUENTS, classes=10).cuda()
         network.compile(dynamic=False)
         whole = process.wrap(network)

@@ -1,11 +1,11 @@
-"""Jets a second of JetFormer and of the transformers it is compared with, on one GPU, at JetClass size, all in one run.
+"""Jets a second of JetFormer and of the networks it is compared with, at JetClass size, all in one run.
 
-    jetformer-data generate --style jetclass --jets 5000 --seed 7 jets.h5
-    JETFORMER_BENCH_JETS=jets.h5 python ci/bench.py model gpu
+    python ci/bench.py model speed
 
-The jets of the file are repeated until a batch is full, so multiplicities are those of the file. Inference: JetFormer in
-float16, the others under bfloat16 autocast; training: forward, backward and AdamW under bfloat16 autocast. "eager"
-is the padded batch without a compiler, as published code runs; "packed" is ours. Times are medians of CUDA events.
+The jets are those of the file that JETFORMER_BENCH_JETS names, or 1,000 generated ones of JetClass style; they are repeated
+until a batch is full, so multiplicities are those of the file. "padded, eager" is the batch without a compiler, as published
+code runs; "packed, compiled" is ours, on a GPU. On a GPU, inference: JetFormer packed in float16, the others under bfloat16
+autocast; training: forward, backward and AdamW under bfloat16 autocast. On a CPU all is in float32. Times are medians.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from __future__ import annotations
 import copy
 import os
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from jetformer_data import schema
+from jetformer_data.generation import generate
 from jetformer_data.jets import concatenate
 from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
@@ -31,13 +34,16 @@ from jetformer_model.tokens import Ragged, pad
 
 CONSTITUENTS = 128
 SEED = 1
-PACKED_BATCH, EAGER_BATCH = 16_384, 1_024
-REPEATS = 8
+ON_GPU = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if ON_GPU else "cpu")
+PACKED_BATCH, EAGER_BATCH = (16_384, 1_024) if ON_GPU else (64, 64)
+REPEATS, WARM_UP = (8, 3) if ON_GPU else (3, 1)
+GENERATED, FOLDER = 1_000, Path("build/bench")
 
 
 @dataclass
 class Jets:
-    """One ragged batch on the GPU."""
+    """One ragged batch on the device."""
 
     x: Tensor
     offsets: Tensor
@@ -49,7 +55,7 @@ class Jets:
         return Jets(self.x[: int(offsets[-1])], offsets, self.labels[:jets], self.inputs)
 
 
-def load(path: str, jets: int) -> Jets:
+def load(path: Path, jets: int) -> Jets:
     """`jets` jets of a file, repeated as needed, normalised by its constants."""
     stored = schema.read(path)
     assert stored.normalisation is not None
@@ -64,34 +70,40 @@ def load(path: str, jets: int) -> Jets:
     assert int(many.multiplicity.max()) <= CONSTITUENTS
     x = (many.constituents - stored.normalisation.mean) / stored.normalisation.std
     return Jets(
-        torch.from_numpy(x.astype(np.float32)).cuda(),
-        torch.from_numpy(many.offsets.astype(np.int32)).cuda(),
-        torch.from_numpy(many.labels).cuda(),
+        torch.from_numpy(x.astype(np.float32)).to(DEVICE),
+        torch.from_numpy(many.offsets.astype(np.int32)).to(DEVICE),
+        torch.from_numpy(many.labels).to(DEVICE),
         inputs,
     )
 
 
 def seconds(step: Callable[[], object]) -> float:
     """Median time of one call."""
-    for _ in range(3):
-        step()
     times = []
-    for _ in range(REPEATS):
-        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        begin.record()
+    for _ in range(WARM_UP + REPEATS):
+        _wait()
+        begin = time.perf_counter()
         step()
-        end.record()
+        _wait()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[WARM_UP:])
+
+
+def _wait() -> None:
+    if ON_GPU:
         torch.cuda.synchronize()
-        times.append(begin.elapsed_time(end) / 1e3)
-    return statistics.median(times)
+
+
+def autocast() -> torch.autocast:
+    return torch.autocast(DEVICE.type, torch.bfloat16, enabled=ON_GPU)
 
 
 def training_step(network: nn.Module, forward: Callable[[], Tensor], labels: Tensor) -> Callable[[], None]:
     network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=ON_GPU)
 
     def step() -> None:
-        with torch.autocast("cuda", torch.bfloat16):
+        with autocast():
             logits = forward()
         optimiser.zero_grad()
         functional.cross_entropy(logits.float(), labels).backward()
@@ -116,13 +128,14 @@ def record(model: str, mode: str, jets: Jets, infer: float, train: float | None)
         "infer_jets_per_s": size / infer,
         "train_jets_per_s": None if train is None else size / train,
         "tflops": 2 * operations(jets) / infer / 1e12 if model == "jetformer" else None,
-        "peak_gib": torch.cuda.max_memory_allocated() / 2**30,
+        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if ON_GPU else None,
     }
     print(
         {key: round(value, 2) if isinstance(value, float) else value for key, value in run.items()},
         flush=True,
     )
-    torch.cuda.reset_peak_memory_stats()
+    if ON_GPU:
+        torch.cuda.reset_peak_memory_stats()
     return run
 
 
@@ -160,7 +173,7 @@ def eager(name: str, network: nn.Module, jets: Jets) -> dict[str, Any]:
     network.eval()
 
     def infer() -> Tensor:
-        with torch.no_grad(), torch.autocast("cuda", torch.bfloat16):
+        with torch.no_grad(), autocast():
             logits: Tensor = network(x, mask)
             return logits
 
@@ -170,28 +183,26 @@ def eager(name: str, network: nn.Module, jets: Jets) -> dict[str, Any]:
 
 
 def measure() -> dict[str, Any]:
-    if not torch.cuda.is_available():
-        return {"skipped": "needs a CUDA GPU"}
-    path = os.environ.get("JETFORMER_BENCH_JETS")
-    if not path:
-        return {
-            "skipped": "JETFORMER_BENCH_JETS is not set: it names a file of generated jets, style jetclass"
-        }
+    path = Path(os.environ.get("JETFORMER_BENCH_JETS", FOLDER / "speed_jets.h5"))
+    if not path.exists():
+        generate(path, jets=GENERATED, seed=SEED, style="jetclass", features="jetclass-17")
     torch.manual_seed(SEED)
     jets = load(path, PACKED_BATCH)
     few = jets.head(EAGER_BATCH)
 
     def network(name: str) -> Any:
-        return build(name, jets.inputs, constituents=CONSTITUENTS, classes=10).cuda()
+        return build(name, jets.inputs, constituents=CONSTITUENTS, classes=10).to(DEVICE)
 
-    ours, details = packed(network("jetformer-large"), jets)
-    runs = [ours, *(
-        eager(name.removesuffix("-large"), network(name), few)
-        for name in ("jetformer-large", "particle-transformer", "particle-transformer-plain", "particlenet")
-    )]  # fmt: skip
-    part = runs[2]
+    names = ("jetformer-large", "particle-transformer", "particle-transformer-plain", "particlenet")
+    runs, details = [], {}
+    if ON_GPU:
+        run, details = packed(network("jetformer-large"), jets)
+        runs.append(run)
+    runs += [eager(name.removesuffix("-large"), network(name), few) for name in names]
+    ours, part = runs[0], next(run for run in runs if run["model"] == "particle-transformer")
+    device = torch.cuda.get_device_name() if ON_GPU else f"CPU, {torch.get_num_threads()} threads"
     return details | {
-        "device": f"{torch.cuda.get_device_name()}, torch {torch.__version__}",
+        "device": f"{device}, torch {torch.__version__}",
         "seed": SEED,
         "mean_constituents": len(jets.x) / len(jets.labels),
         "runs": runs,
