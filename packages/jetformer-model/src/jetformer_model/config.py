@@ -66,13 +66,20 @@ class Architecture:
 
     @classmethod
     def uniform(
-        cls, *, blocks: int, embed_dim: int, attention_dim: int | None = None, **others: Any
+        cls,
+        *,
+        blocks: int,
+        embed_dim: int,
+        attention_dim: int | None = None,
+        feedforward_ratio: int = 2,
+        **others: Any,
     ) -> Architecture:
-        """An architecture whose blocks are all alike: q, k and v as wide as the stream, hidden layer twice that."""
+        """An architecture whose blocks are all alike: q, k and v as wide as the stream, the hidden layer `feedforward_ratio`
+        times that."""
         return cls(
             embed_dim=embed_dim,
             attention_dims=(attention_dim or embed_dim,) * blocks,
-            feedforward_dims=(2 * embed_dim,) * blocks,
+            feedforward_dims=(feedforward_ratio * embed_dim,) * blocks,
             **others,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,7 @@ def train(
     data: TaggingData | StreamedData,
     tagger: Architecture | str,
     *,
+    sizes: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
     augment: bool = False,
     checkpoint: Path | None = None,
@@ -70,6 +71,7 @@ def train(
     """Train a new network on the training split; the same seed gives the same weights on the same machine.
 
     tagger: the architecture of a JetFormer, or the name of any tagger in `jetformer_model.taggers`, in its published form
+    sizes: those of a tagger by name that are not the published ones
     augment: turn and mirror the training jets anew in every epoch, see `jetformer_model.augmentation`
     Other arguments: as of `fit`.
     """
@@ -85,7 +87,11 @@ def train(
         network: Network = JetFormer(tagger)
     else:
         network = build(
-            tagger, data.inputs, constituents=data.train.constituents, classes=len(data.class_names)
+            tagger,
+            data.inputs,
+            constituents=data.train.constituents,
+            classes=len(data.class_names),
+            **(sizes or {}),
         )
     history, best = fit(
         network,

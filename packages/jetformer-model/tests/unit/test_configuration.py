@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jetformer_model.state import load
+from jetformer_model.taggers.linformer import Linformer
 
 
 def train(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -38,6 +39,29 @@ def test_a_written_configuration_trains_the_same_network(jets_file: Path, tmp_pa
     assert after.provenance["options"]["out"] == str(second)  # the command line wins
     assert (tmp_path / "first.csv").read_text() == (tmp_path / "second.csv").read_text()
     assert list((tmp_path / "board").glob("events.*"))
+
+
+def test_sizes_replace_those_of_the_preset(jets_file: Path, tmp_path: Path) -> None:
+    sizes = ("--blocks", 2, "--embed-dim", 12, "--heads", 3, "--feedforward-ratio", 5, "--dropout", 0.25)
+    trained = train(jets_file, *sizes, "--epochs", 1, "--out", tmp_path / "a.safetensors")
+    assert trained.returncode == 0, trained.stderr
+    found = load(tmp_path / "a.safetensors").architecture
+    assert (found.attention_dims, found.feedforward_dims) == ((12, 12), (60, 60))
+    assert (found.embed_dim, found.heads, found.dropout, found.constituents) == (12, 3, 0.25, 8)
+
+    linear = ("--preset", "jetformer-linformer", "--constituents", 7, "--norm", "batch")
+    trained = train(jets_file, *sizes, *linear, "--epochs", 1, "--out", tmp_path / "b.safetensors")
+    assert trained.returncode == 0, trained.stderr
+    tagger = load(tmp_path / "b.safetensors").network
+    assert isinstance(tagger, Linformer)
+    assert [tuple(block.expand.weight.shape) for block in tagger.blocks] == [(60, 12), (60, 12)]
+    assert tagger.sizes["dropout"] == 0.25
+
+    other = train(
+        jets_file, "--preset", "deep-sets", "--feedforward-ratio", 5, "--out", tmp_path / "c.safetensors"
+    )
+    assert other.returncode == 1
+    assert "--feedforward-ratio is a JetFormer's; deep-sets has its own sizes" in other.stderr
 
 
 @pytest.mark.parametrize(

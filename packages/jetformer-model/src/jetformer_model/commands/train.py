@@ -46,6 +46,8 @@ OTHER_TAGGERS = tuple(
     name for name in TAGGERS if name not in ("jetformer", "jetformer-tiny", "jetformer-large")
 )
 CONSTITUENTS_OF_OTHER_TAGGERS = 32
+# JetFormer's shape with another attention
+SHAPED_AS_JETFORMER = ("jetformer-linformer",)
 
 
 @app.command()
@@ -62,6 +64,13 @@ def train(
         ),
     ] = "tiny",
     constituents: Constituents = None,
+    blocks: Annotated[int | None, typer.Option(help="Blocks; the preset's if not given.")] = None,
+    embed_dim: Annotated[int | None, typer.Option(help="Width; the preset's if not given.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Heads; the preset's if not given.")] = None,
+    feedforward_ratio: Annotated[
+        int | None, typer.Option(help="Hidden width over --embed-dim; 2 if not given.")
+    ] = None,
+    dropout: Annotated[float | None, typer.Option(help="After each block; none if not given.")] = None,
     features: FeatureNames = DEFAULT_FEATURES,
     norm: Annotated[str | None, typer.Option(help="batch or layer; the preset's if not given.")] = None,
     activation: Annotated[str | None, typer.Option(help="relu or silu; the preset's if not given.")] = None,
@@ -124,18 +133,22 @@ def train(
         precision=cast(Any, precision),
     )
     jetformer = preset_name not in OTHER_TAGGERS
+    chosen = {
+        "blocks": blocks,
+        "embed_dim": embed_dim,
+        "heads": heads,
+        "feedforward_ratio": feedforward_ratio,
+        "dropout": dropout,
+        "norm": norm,
+        "activation": activation,
+    }
+    sizes = {name: value for name, value in chosen.items() if value is not None}
     if jetformer:
-        shape = preset(
-            preset_name,
-            features=len(names),
-            classes=1,
-            constituents=constituents,
-            norm=norm,
-            activation=activation,
-        )
+        shape = preset(preset_name, features=len(names), classes=1, constituents=constituents, **sizes)
         constituents = shape.constituents
-    elif norm or activation:
-        raise ModelError(f"--norm and --activation are a JetFormer's; {preset_name} has its own")
+    elif sizes and preset_name not in SHAPED_AS_JETFORMER:
+        option = next(iter(sizes)).replace("_", "-")
+        raise ModelError(f"--{option} is a JetFormer's; {preset_name} has its own sizes")
     jets = training_data(
         data,
         constituents=constituents or CONSTITUENTS_OF_OTHER_TAGGERS,
@@ -159,6 +172,7 @@ def train(
         result = training.train(
             jets,
             tagger,
+            sizes=sizes,
             recipe=recipe,
             augment=augment,
             checkpoint=checkpoint,
