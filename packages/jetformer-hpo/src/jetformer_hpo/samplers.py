@@ -1,0 +1,79 @@
+"""What proposes the next point: Optuna's samplers by name, set up alike so that they can be compared.
+
+"nsga2", "nsga3": genetic, a population that is selected and crossed; "tpe": densities of good and of bad points;
+"botorch": a Gaussian process and its expected gain in hypervolume (extra `botorch`); "random"; "grid": every point once, in
+random order.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, GridSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
+
+from jetformer_hpo.errors import SearchError
+from jetformer_hpo.extras import require
+from jetformer_hpo.space import Space
+
+NAMES = ("nsga2", "nsga3", "tpe", "botorch", "random", "grid")
+START_UP = 20  # random trials before a model is made of them, as published
+# Small against 96 points, so that selection begins early; Optuna's 50 would draw half of the space at random.
+POPULATION = 16
+
+Violations = Callable[[FrozenTrial], Sequence[float]]
+
+
+def make_sampler(
+    name: str,
+    *,
+    seed: int,
+    space: Space,
+    constraints: Violations | None = None,
+    start_up: int = START_UP,
+    population: int = POPULATION,
+) -> BaseSampler:
+    """A sampler for one study.
+
+    constraints: violations of a finished trial, 0 or less where fulfilled; "random" and "grid" don't look at them
+    start_up: random trials before "tpe" and "botorch" model anything
+    population: of "nsga2" and "nsga3", whose first generation is random
+    Raises SearchError for an unknown name, and for "botorch" where its extra is missing.
+    """
+    if name not in NAMES:
+        raise SearchError(f"sampler {name!r}: expected one of {', '.join(NAMES)}")
+    if name == "random":
+        return RandomSampler(seed=seed)
+    if name == "grid":
+        return _Grid(space.as_dict(), seed=seed)
+    if name in ("tpe", "botorch"):
+        kind = TPESampler if name == "tpe" else _botorch()
+        return _constrained(kind, constraints, seed=seed, n_startup_trials=start_up)
+    genetic = NSGAIISampler if name == "nsga2" else NSGAIIISampler
+    return _constrained(genetic, constraints, seed=seed, population_size=population)
+
+
+def _constrained(
+    kind: Callable[..., BaseSampler], constraints: Violations | None, **settings: Any
+) -> BaseSampler:
+    """Optuna 5 prefers `Trial.set_constraint`, which Optuna 4 lacks; both take a function, until Optuna 7."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*constraints_func", FutureWarning)
+        warnings.simplefilter("ignore", ExperimentalWarning)  # NSGA-III; in Optuna 4 constraints as well
+        return kind(constraints_func=constraints, **settings)
+
+
+def _botorch() -> Callable[..., BaseSampler]:
+    require("botorch", "botorch")
+    sampler: Callable[..., BaseSampler] = require("optuna_integration", "botorch").BoTorchSampler
+    return sampler
+
+
+class _Grid(GridSampler):
+    """Optuna's would stop the study after the last point, which it may do inside of `optimize` alone."""
+
+    def after_trial(self, *args: Any) -> None:
+        """Whoever asks knows when all points are tried."""
