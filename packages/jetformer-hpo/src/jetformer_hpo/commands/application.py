@@ -20,6 +20,9 @@ app = typer.Typer(
 )
 console = Console()
 
+StudyFile = Annotated[
+    str, typer.Argument(metavar="STUDY", help="The SQLite file of a search, or a database URL.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
