@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from optuna.study import Study
 
-from jetformer_hpo import findings
+from jetformer_hpo import findings, trial
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.front import Candidate
+from jetformer_hpo.workers import Failed, Worker
 
 # Away from the small numbers that people give to searches.
 FIRST_SEED = 1_000_001
+_POLL = 0.02
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,19 @@ class Repetition:
         """As `trial` takes it."""
         return dict(common) | {"settings": dict(self.candidate.settings), "seed": self.seed}
 
-    def run(self, common: Mapping[str, Any], parent: Path) -> dict[str, float]:
-        """Train in a process of its own and return what was measured; begun again, it goes on where it stopped."""
+    def start(self, common: Mapping[str, Any], parent: Path) -> Worker:
+        """Begin in a process of its own; one that was stopped goes on where it was."""
         folder = parent / f"trial-{self.candidate.trial}-seed-{self.seed}"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "request.json").write_text(json.dumps(self.request(common), indent=1))
-        command = [sys.executable, "-m", "jetformer_hpo.trial", str(folder)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
-        )
-        (folder / "log.txt").write_text(done.stdout + done.stderr)
-        if done.returncode:
-            reason = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise SearchError(
-                f"trial {self.candidate.trial} with seed {self.seed} failed: {reason[-1].removeprefix('jetformer-hpo: ')}"
-            )
-        values: dict[str, float] = json.loads((folder / "result.json").read_text())["values"]
+        (folder / trial.REQUEST).write_text(json.dumps(self.request(common), indent=1))
+        return Worker(trial.run, folder, math.inf)
+
+    def outcome(self, worker: Worker) -> dict[str, float] | SearchError:
+        """What was measured, or why nothing was."""
+        try:
+            values: dict[str, float] = worker.result()["values"]
+        except Failed as failed:
+            return SearchError(f"trial {self.candidate.trial} with seed {self.seed} failed: {failed.reason}")
         return values
 
 
@@ -88,15 +85,15 @@ def confirm(
 def _outcomes(
     repetitions: Sequence[Repetition], common: Mapping[str, Any], folder: Path, workers: int
 ) -> Iterator[tuple[Repetition, dict[str, float] | SearchError]]:
-    # threads: each only waits for its process
-    with ThreadPoolExecutor(workers) as pool:
-        futures = {pool.submit(one.run, common, folder): one for one in repetitions}
-        try:
-            for future in as_completed(futures):
-                error = future.exception()
-                if error is not None and not isinstance(error, SearchError):
-                    raise error
-                yield futures[future], error or future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    waiting, running = list(reversed(repetitions)), list[tuple[Repetition, Worker]]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                running.append((waiting[-1], waiting.pop().start(common, folder)))
+            for repetition, worker in [one for one in running if one[1].is_done]:
+                running.remove((repetition, worker))
+                yield repetition, repetition.outcome(worker)
+            time.sleep(_POLL)
+    finally:
+        for _, worker in running:
+            worker.stop()

@@ -69,7 +69,7 @@ def optimism_sentence(found: Findings) -> str | None:
     name = found.quality.name
     error = "" if math.isnan(optimism.error) else f" ± {_shown(name, optimism.error)}"
     unit = " points" if name in SHARES else ""
-    above = f"{abs(100 * optimism.mean if name in SHARES else optimism.mean):.4g}{error}{unit}"
+    above = f"{_shown(name, abs(optimism.mean))}{error}{unit}"
     side = "above" if optimism.mean >= 0 else "below"
     return (
         f"{name} of the search is {above} {side} that of other seeds, mean over the "

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from jetformer_data import schema
 from jetformer_data.testing import ReaderContract, example_jets
-from jetformer_hpo.search import objective
-from jetformer_hpo.space import Point
+from jetformer_hpo import trial
 from jetformer_model import state
 from jetformer_model.flops import INTERFACE_VERSION as FLOPS_VERSION
 from jetformer_model.flops import flops
-from jetformer_model.training import Recipe, train
-
-FEATURES = ("pt", "etarel", "phirel")
-POINT = Point(blocks=2, embed_dim=8, heads=2, dropout=0.0)
 
 
-def objective_of(path: Path) -> Any:
-    return objective(
-        path, Recipe(epochs=1, seed=3), constituents=6, features=FEATURES, norm="batch", activation="relu"
-    )
+def run(jets: Path, folder: Path) -> dict[str, float]:
+    """One trial on these jets; returns the objectives."""
+    request = {
+        "settings": {"blocks": 2, "embed_dim": 8, "heads": 2, "dropout": 0.0},
+        "data": [str(jets)],
+        "features": ["pt", "etarel", "phirel"],
+        "min_pt_gev": 2.0,
+        "constituents": 6,
+        "recipe": {"epochs": 1},
+        "seed": 3,
+        "objectives": ["accuracy", "flops"],
+    }
+    (folder / "request.json").write_text(json.dumps(request))
+    trial.run(folder)
+    values: dict[str, float] = json.loads((folder / "result.json").read_text())["values"]
+    return values
 
 
 class TestArraySchema(ReaderContract):
-    """The search reads jets by the schema alone."""
+    """A trial reads jets by the schema alone."""
 
     def use_jets(self, path: Path) -> Any:
-        return objective_of(path)(POINT)
+        with tempfile.TemporaryDirectory() as folder:
+            return run(path, Path(folder))
 
 
 def test_versions_are_those_this_package_was_written_for() -> None:
@@ -37,15 +47,8 @@ def test_versions_are_those_this_package_was_written_for() -> None:
     assert state.INTERFACE_VERSION.split(".")[0] == "1"
 
 
-def test_flops_are_the_counter_s(tmp_path: Path) -> None:
+def test_a_trial_leaves_a_valid_state_and_the_counter_s_flops(tmp_path: Path) -> None:
     schema.write(tmp_path / "jets.h5", example_jets(60, seed=2))
-    evaluate = objective_of(tmp_path / "jets.h5")
-    assert evaluate(POINT)[1] == flops(evaluate.architecture(POINT))
-
-
-def test_a_searched_network_makes_a_valid_state(tmp_path: Path) -> None:
-    schema.write(tmp_path / "jets.h5", example_jets(60, seed=2))
-    evaluate = objective_of(tmp_path / "jets.h5")
-    trained = train(evaluate.data, evaluate.architecture(POINT), recipe=evaluate.recipe)
-    state.save(tmp_path / "network.safetensors", trained.state)
-    state.check(tmp_path / "network.safetensors")
+    values = run(tmp_path / "jets.h5", tmp_path)
+    state.check(tmp_path / "state.safetensors")
+    assert values["flops"] == flops(state.load(tmp_path / "state.safetensors").architecture)
