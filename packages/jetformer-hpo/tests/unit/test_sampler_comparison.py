@@ -92,6 +92,17 @@ def test_a_constraint_is_the_reference_of_its_objective_and_bars_what_misses_it(
     assert scored.hypervolumes([{"accuracy": 0.5, "flops": 1e5}])[0] > 0
 
 
+def test_an_infeasible_point_gains_nothing_however_good():
+    scored = problem("flops>=20000")
+    assert scored.hypervolumes(
+        [{"accuracy": 0.5, "flops": 1e4}, {"accuracy": 0.5, "flops": 2e4}]
+    ).tolist() == [
+        0,
+        scored.hypervolumes([{"accuracy": 0.5, "flops": 2e4}])[0],
+    ]
+    assert scored.hypervolumes([{"accuracy": 0.5, "flops": 2e4}])[0] > 0.5
+
+
 def test_all_points_reach_the_highest_hypervolume():
     found = compare(measured_table(), problem(), {"random": 2, "nsga2": 1}, 1000)
     assert found.curves["random"].shape == (2, 30)
