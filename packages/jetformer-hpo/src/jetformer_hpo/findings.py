@@ -144,4 +144,5 @@ def _candidate(study: Study, space: Space, trial: FrozenTrial) -> Candidate:
         space.settings(space.point(trial.params)),
         trial.user_attrs[MEASURED],
         {int(seed): measured for seed, measured in confirmed.items()},
+        trial.user_attrs.get("seed", study.user_attrs["settings"]["request"].get("seed", 0)),
     )

@@ -34,12 +34,14 @@ class Candidate:
     settings: what the point sets
     measured: values by the name of the quantity, objectives among them
     confirmed: those of trainings with other seeds, by seed
+    seed: of the trial's own training
     """
 
     trial: int
     settings: Mapping[str, Any]
     measured: Mapping[str, float]
     confirmed: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    seed: int = 0
 
     def again(self, name: str) -> Repeated | None:
         """A quantity of the trainings with other seeds, if there are any."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from jetformer_hpo.findings import Findings
@@ -53,9 +54,9 @@ def as_text(found: Findings) -> Table:
     counts = [f"{len(front)} on the front", f"{len(found.feasible) - len(front)} dominated"]
     counts.append(f"{len(found.candidates) - len(found.feasible)} infeasible")
     wanted = " with " + " and ".join(map(str, found.constraints)) if found.constraints else ""
-    table = Table(title=f"Pareto front{wanted}: {', '.join(counts)}")
+    table = Table(box=box.SIMPLE_HEAD, padding=0, title=f"Pareto front{wanted}: {', '.join(counts)}")
     for heading in _headings(found):
-        table.add_column(heading, justify="right")
+        table.add_column(heading.replace(" ", "\n"), justify="right", overflow="fold")
     for candidate in front:
         table.add_row(*_cells(found, candidate))
     return table

@@ -27,7 +27,7 @@ import torch
 
 from jetformer_data.errors import DataError
 from jetformer_hpo.errors import SearchError
-from jetformer_hpo.objectives import Trained, measure
+from jetformer_hpo.objectives import Trained, installed, measure
 from jetformer_model import training
 from jetformer_model.config import preset
 from jetformer_model.errors import ModelError
@@ -59,6 +59,8 @@ OTHERS: dict[str, type] = {"constituents": int, "attention": str, "bits": int}
 SETTINGS = SIZES | OTHERS | TRAINING
 ATTENTIONS = ("softmax", "linear")
 UNQUANTISED = 32
+# Now, once, in the process that trials are forked from
+installed()
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:

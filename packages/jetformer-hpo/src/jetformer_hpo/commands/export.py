@@ -24,7 +24,7 @@ def export(
             "costs logarithmically; or the number of a trial."
         ),
     ] = "smallest-feasible",
-    seed: Annotated[int | None, typer.Option(help="Of the new training; the search's if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the new training; the trial's if not given.")] = None,
 ) -> None:
     """Write one network of the search as a configuration of `jetformer-model train`.
 
@@ -35,7 +35,7 @@ def export(
     with findings.opened(study) as opened:
         found = findings.read(opened)
         chosen = found.pick(pick)
-    text = as_toml(chosen, found.request, found.request.get("seed", 0) if seed is None else seed)
+    text = as_toml(chosen, found.request, chosen.seed if seed is None else seed)
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
