@@ -54,7 +54,7 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
 
 def _lowest(comparison: Comparison) -> float:
     """Lets the first few trials fall out of the picture: they are random, and would press the rest together."""
-    after = min(5, comparison.trials) - 1
+    after = min(10, comparison.trials) - 1
     lowest = min(comparison.bands(name)[0, after] for name in comparison.curves)
     return float(min(lowest, 0.98 * comparison.highest))
 

@@ -69,8 +69,12 @@ def _constrained(
 
 
 def _botorch() -> Callable[..., BaseSampler]:
-    require("botorch", "botorch")
-    sampler: Callable[..., BaseSampler] = require("optuna_integration", "botorch").BoTorchSampler
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch, while BoTorch is imported
+        require("botorch", "botorch")
+        sampler: Callable[..., BaseSampler] = require("optuna_integration", "botorch").BoTorchSampler
+    # it calls itself experimental with every proposal
+    warnings.filterwarnings("ignore", "optuna_integration.botorch", ExperimentalWarning)
     return sampler
 
 

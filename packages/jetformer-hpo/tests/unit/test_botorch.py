@@ -31,7 +31,6 @@ def test_hypervolume_agrees_with_botorch():
         )
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_it_models_what_it_was_told():
     study = optuna.create_study(
         directions=["maximize", "minimize"], sampler=make_sampler("botorch", seed=1, space=SPACE, start_up=5)
