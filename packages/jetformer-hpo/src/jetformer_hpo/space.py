@@ -1,93 +1,130 @@
-"""The space that is searched: the 96 architectures of the publication, with 30 different FLOP counts."""
+"""What is searched: a finite space, spanned by axes with a list of values each.
+
+A space is a TOML file whose table [axes] names the axes and lists their values, a function `module:function` that returns
+such a table, or one of those that ship with the package (folder `spaces`): "paper", "trigger".
+
+An axis "a/b" with values "1/2" sets `a` and `b` together, where not all pairs make sense.
+"""
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import BaseTrial
 
-from jetformer_model.config import Activation, Architecture, Norm
+from jetformer_hpo.errors import SearchError
 
-BLOCKS = range(1, 7)
-# (embed_dim, heads): they go together, since heads must divide the width
-WIDTHS = ((8, 2), (16, 2), (32, 2), (64, 2), (64, 4), (128, 2), (128, 4), (128, 8))
-DROPOUTS = (0.0, 0.05)
+Value = bool | int | float | str
+Point = tuple[Value, ...]
+SHIPPED = Path(__file__).parent / "spaces"
 
 
-@dataclass(frozen=True, order=True)
-class Point:
-    """One architecture of the space.
+@dataclass(frozen=True)
+class Space:
+    """Points are tuples with a value for each axis, in the order of the axes.
 
-    blocks: L
-    embed_dim, heads: d and H, one of WIDTHS
-    dropout: after each block, in training; it costs no FLOPs
+    >>> space = Space.of({"blocks": [1, 2], "embed_dim/heads": ["8/2", "16/2"]})
+    >>> len(space), space.settings((2, "16/2"))
+    (4, {'blocks': 2, 'embed_dim': 16, 'heads': 2})
     """
 
-    blocks: int
-    embed_dim: int
-    heads: int
-    dropout: float
-
-    def parameters(self) -> dict[str, Any]:
-        """As Optuna stores them.
-
-        >>> Point(blocks=4, embed_dim=8, heads=2, dropout=0.0).parameters()
-        {'blocks': 4, 'embed_dim/heads': '8/2', 'dropout': 0.0}
-        """
-        return {
-            "blocks": self.blocks,
-            "embed_dim/heads": f"{self.embed_dim}/{self.heads}",
-            "dropout": self.dropout,
-        }
+    axes: tuple[tuple[str, tuple[Value, ...]], ...]
 
     @classmethod
-    def from_parameters(cls, stored: dict[str, Any]) -> Point:
+    def of(cls, axes: Mapping[str, Any]) -> Space:
+        """From a table of lists. Raises SearchError for an axis that is no list of different plain values."""
+        for name, values in axes.items():
+            if not isinstance(values, list | tuple) or not values:
+                raise SearchError(f"axis {name!r}: expected a list of values, got {values!r}")
+            if not all(isinstance(value, bool | int | float | str) for value in values):
+                raise SearchError(f"axis {name!r}: expected numbers, words, true or false, got {values!r}")
+            if len(set(values)) < len(values):
+                raise SearchError(f"axis {name!r}: a value is listed twice in {values!r}")
+        if not axes:
+            raise SearchError("the space has no axes, so there is nothing to search")
+        return cls(tuple((name, tuple(values)) for name, values in axes.items()))
+
+    def __len__(self) -> int:
+        return math.prod(len(values) for _, values in self.axes)
+
+    def __iter__(self) -> Iterator[Point]:
+        return itertools.product(*(values for _, values in self.axes))
+
+    def suggest(self, trial: BaseTrial) -> Point:
+        """The point that Optuna proposes for this trial."""
+        return tuple(_suggest(trial, name, values) for name, values in self.axes)
+
+    def parameters(self, point: Point) -> dict[str, Value]:
+        """As Optuna stores them: by the names of the axes."""
+        return {name: value for (name, _), value in zip(self.axes, point, strict=True)}
+
+    def point(self, parameters: Mapping[str, Any]) -> Point:
         """Inverse of `parameters`."""
-        embed_dim, heads = stored["embed_dim/heads"].split("/")
-        return cls(stored["blocks"], int(embed_dim), int(heads), stored["dropout"])
+        return tuple(parameters[name] for name, _ in self.axes)
 
-    def architecture(
-        self,
-        *,
-        constituents: int,
-        features: int,
-        classes: int,
-        norm: Norm = "batch",
-        activation: Activation = "relu",
-    ) -> Architecture:
-        """The network of this point for P constituents with F features and C classes."""
-        return Architecture.uniform(
-            blocks=self.blocks,
-            embed_dim=self.embed_dim,
-            heads=self.heads,
-            dropout=self.dropout,
-            constituents=constituents,
-            features=features,
-            classes=classes,
-            norm=norm,
-            activation=activation,
-        )
+    def settings(self, point: Point) -> dict[str, Value]:
+        """What the point sets, by single names."""
+        found: dict[str, Value] = {}
+        for name, value in self.parameters(point).items():
+            names = name.split("/")
+            parts = [value] if len(names) == 1 else [_number(part) for part in str(value).split("/")]
+            if len(parts) != len(names):
+                raise SearchError(f"axis {name!r}: expected {len(names)} parts with / between, got {value!r}")
+            found |= dict(zip(names, parts, strict=True))
+        return found
+
+    def as_dict(self) -> dict[str, list[Value]]:
+        """The table that it is made from."""
+        return {name: list(values) for name, values in self.axes}
 
 
-def points() -> list[Point]:
-    """All points, in a fixed order.
+def load_space(name: str) -> Space:
+    """A shipped space by its name, a TOML file, or `module:function`. Raises SearchError if there is no such thing."""
+    shipped = SHIPPED / f"{name}.toml"
+    if shipped.is_file() or name.endswith(".toml"):
+        return Space.of(_table(shipped if shipped.is_file() else Path(name)))
+    module, colon, function = name.partition(":")
+    if not colon:
+        known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.toml")))
+        raise SearchError(f"space {name!r}: expected {known}, a .toml file or module:function")
+    try:
+        axes = getattr(importlib.import_module(module), function)()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise SearchError(f"space {name!r}: cannot be made ({error})") from error
+    return Space.of(axes)
 
-    >>> len(points())
-    96
-    """
-    return [
-        Point(blocks, *width, dropout)
-        for blocks, width, dropout in itertools.product(BLOCKS, WIDTHS, DROPOUTS)
-    ]
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        axes = tomllib.loads(path.read_text()).get("axes")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SearchError(f"{path}: not a readable TOML file ({error})") from error
+    if not isinstance(axes, dict):
+        raise SearchError(f"{path}: expected a table [axes] with a list of values for each axis")
+    return axes
 
 
-def suggest(trial: BaseTrial) -> Point:
-    """The point that Optuna proposes for this trial."""
-    blocks = trial.suggest_int("blocks", BLOCKS[0], BLOCKS[-1])
-    width = trial.suggest_categorical(
-        "embed_dim/heads", [f"{embed_dim}/{heads}" for embed_dim, heads in WIDTHS]
-    )
-    dropout = trial.suggest_categorical("dropout", DROPOUTS)
-    return Point.from_parameters({"blocks": blocks, "embed_dim/heads": width, "dropout": dropout})
+def _suggest(trial: BaseTrial, name: str, values: tuple[Value, ...]) -> Value:
+    """Numbers in even steps as such, so that samplers know their order; everything else as categories."""
+    if len(values) > 1 and all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        low, high, step = values[0], values[-1], values[1] - values[0]  # type: ignore[operator]
+        if step > 0 and values == tuple(range(low, high + 1, step)):  # type: ignore[arg-type, operator]
+            return trial.suggest_int(name, low, high, step=step)  # type: ignore[arg-type]
+    chosen: Value = trial.suggest_categorical(name, values)  # type: ignore[assignment]
+    return chosen
+
+
+def _number(text: str) -> Value:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,29 +1,31 @@
-"""A search on disk: one Optuna study in SQLite (or another database), with the settings that it was made with."""
+"""A search on disk: one Optuna study in SQLite or PostgreSQL, with the settings that it was made with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import optuna
-from optuna.samplers import BaseSampler
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from jetformer_hpo.errors import SearchError
-from jetformer_hpo.front import Candidate
-from jetformer_hpo.space import Point
+from jetformer_hpo.space import Point, Space
 
 STUDY_NAME = "jetformer"
-DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)  # accuracy, FLOPs
-REPEAT_OF = "repeat_of"  # marks a trial that only quotes the result of an earlier one
-# Small against 96 points, so that selection begins early; Optuna's 50 would draw half of the space at random.
-POPULATION = 16
+REPEAT_OF, MEASURED, FAILURE = "repeat_of", "measured", "failure"  # user attributes of trials
+# A trial whose worker has not been heard of for so many seconds is dead.
+HEARTBEAT, GRACE = 5, 20
+_WAIT = 120  # seconds for a lock of SQLite
+
+Direction = Literal["maximize", "minimize"]
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -38,42 +40,73 @@ def storage_url(storage: str | Path) -> str:
 
 
 @contextmanager
-def opened(storage: str | Path, *, create: bool = False, seed: int = 0) -> Iterator[Study]:
-    """The study in `storage`, closed at the end. Raises SearchError if it is not there (unless `create`) or unreadable."""
+def open_storage(storage: str | Path, *, create: bool = False) -> Iterator[RDBStorage]:
+    """The database, closed at the end. Raises SearchError if it is not there (unless `create`) or cannot be reached."""
     url = storage_url(storage)
     path = Path(url.removeprefix("sqlite:///"))
+    options: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite:///"):
         if not create and not path.is_file():
             raise SearchError(f"{path}: no such study; make one with `jetformer-hpo search`")
         path.parent.mkdir(parents=True, exist_ok=True)
+        # None: Python's sqlite3 begins no transactions of its own
+        options = {"connect_args": {"timeout": _WAIT, "isolation_level": None}}
     try:
-        database = RDBStorage(url)
+        database = _connect(url, options)
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
         raise SearchError(f"{storage}: cannot be opened as a study ({_first_line(error)})") from error
     try:
-        yield _study(database, storage, create, seed)
+        yield database
     finally:
         database.remove_session()
         database.engine.dispose()
 
 
-def _study(database: RDBStorage, storage: str | Path, create: bool, seed: int) -> Study:
-    if not create:
-        try:
-            return optuna.load_study(study_name=STUDY_NAME, storage=database)
-        except KeyError:
-            raise SearchError(f"{storage}: holds no study of jetformer-hpo") from None
+def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats
+        database = RDBStorage(
+            url,
+            engine_kwargs=options,
+            heartbeat_interval=HEARTBEAT,
+            grace_period=GRACE,
+            heartbeat_stale_trial_callback=enqueue_again,
+        )
+    if url.startswith("sqlite:///"):
+        event.listen(database.engine, "connect", _write_ahead)
+        event.listen(database.engine, "begin", _begin_with_the_lock)
+        database.engine.dispose()  # so that the first connection is made anew too
+    return database
+
+
+def _write_ahead(connection: Any, record: Any) -> None:
+    """A log that is written ahead needs one wait for the disk instead of several; a power cut may cost the last trial."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _begin_with_the_lock(connection: Connection) -> None:
+    """Where another has written, SQLite refuses at once to write after reading; so all wait before they read."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def make_study(storage: RDBStorage, directions: Sequence[Direction], names: Sequence[str]) -> Study:
+    """The study in a database, a new one if there is none."""
     study = optuna.create_study(
-        study_name=STUDY_NAME, storage=database, directions=DIRECTIONS, load_if_exists=True
+        study_name=STUDY_NAME, storage=storage, directions=directions, load_if_exists=True
     )
-    study.sampler = sampler(seed, len(study.get_trials(deepcopy=False)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(list(names))
     return study
 
 
-def sampler(seed: int, trials: int = 0) -> BaseSampler:
-    """NSGA-II for a study that holds so many trials: a resumed search goes on, and does not draw its beginning once more."""
-    state = np.random.SeedSequence([seed, trials]).generate_state(1)
-    return optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=int(state[0]))
+def load_study(storage: RDBStorage, where: str | Path) -> Study:
+    """The study in a database. Raises SearchError if there is none."""
+    try:
+        return optuna.load_study(study_name=STUDY_NAME, storage=storage)
+    except KeyError:
+        raise SearchError(f"{where}: holds no study of jetformer-hpo") from None
 
 
 def agree_on(study: Study, settings: dict[str, Any]) -> None:
@@ -90,32 +123,34 @@ def agree_on(study: Study, settings: dict[str, Any]) -> None:
             )
 
 
-def tried(study: Study) -> dict[Point, FrozenTrial]:
-    """The trial of each point that was trained, or that failed in training.
-
-    A trial whose process was killed stays "running" for ever: it says nothing about its point, which may be proposed again.
-    """
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
-    # neither does an interrupted one, which Optuna marks as failed without a reason of ours
-    spent = [t for t in trials if t.state is TrialState.COMPLETE or "failure" in t.user_attrs]
-    return {
-        Point.from_parameters(trial.params): trial for trial in spent if REPEAT_OF not in trial.user_attrs
-    }
+def space_of(study: Study) -> Space:
+    """The space that was searched."""
+    return Space.of(study.user_attrs["settings"]["space"])
 
 
-def candidates(study: Study) -> list[Candidate]:
-    """Every trained point, once."""
-    return [
-        Candidate(trial.number, point, trial.values[0], round(trial.values[1]))
-        for point, trial in tried(study).items()
-        if trial.state is TrialState.COMPLETE
-    ]
+def enqueue_again(study: Study, trial: FrozenTrial) -> None:
+    """What to do about a trial whose worker died: its point is proposed once more."""
+    if trial.params:
+        study.enqueue_trial(trial.params, user_attrs={"after": trial.number})
 
 
-def failures(study: Study) -> dict[int, str]:
+def fail_dead_trials(study: Study) -> None:
+    """Trials whose workers have not been heard of fail without a reason, and their points are proposed again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+
+
+def tried(trials: Sequence[FrozenTrial], space: Space) -> dict[Point, FrozenTrial]:
+    """The trial of each point that was trained, or that failed for a reason; those that were stopped say nothing."""
+    spent = [t for t in trials if t.state is TrialState.COMPLETE or FAILURE in t.user_attrs]
+    return {space.point(trial.params): trial for trial in spent if REPEAT_OF not in trial.user_attrs}
+
+
+def failures(trials: Sequence[FrozenTrial], space: Space) -> dict[int, str]:
     """Number of each failed trial, and why."""
-    spent = tried(study).values()
-    return {trial.number: trial.user_attrs["failure"] for trial in spent if trial.state is TrialState.FAIL}
+    spent = tried(trials, space).values()
+    return {trial.number: trial.user_attrs[FAILURE] for trial in spent if FAILURE in trial.user_attrs}
 
 
 def _first_line(error: BaseException) -> str:
