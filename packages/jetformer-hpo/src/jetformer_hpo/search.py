@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -124,7 +125,9 @@ class Search:
             return False
         if self._repeats >= PATIENCE:
             self._propose_untried()
-        trial = self.study.ask()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # heartbeats are recorded here, by us
+            trial = self.study.ask()
         self._heartbeat(trial)
         point = self.space.suggest(trial)
         holder = self.claims.claim(point, trial.number, self.budget)
