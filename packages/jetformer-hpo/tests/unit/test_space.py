@@ -1,39 +1,54 @@
-"""The space has the size and the FLOP counts of the publication."""
+from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 
-from jetformer_hpo.space import Point, points, suggest
+from jetformer_hpo.errors import SearchError
+from jetformer_hpo.space import Space, load_space
+from jetformer_model.config import Architecture
 from jetformer_model.flops import flops
 
 
-def test_space_has_96_points_and_30_costs() -> None:
-    costs = {flops(point.architecture(constituents=8, features=3, classes=5)) for point in points()}
-    assert len(set(points())) == 96
-    # six depths of five widths: neither heads nor dropout cost FLOPs
+def test_the_published_space_has_96_points_and_30_costs() -> None:
+    space = load_space("paper")
+    assert len(space) == len(set(space)) == 96
+    costs = set()
+    for point in space:
+        s: dict[str, Any] = space.settings(point)
+        shape = {key: s[key] for key in ("blocks", "embed_dim", "heads")}
+        costs.add(flops(Architecture.uniform(**shape, constituents=8, features=3, classes=5)))
     assert len(costs) == 30
 
 
+@pytest.mark.parametrize("name", ("paper", "trigger"))
+def test_a_proposed_point_is_of_the_space_and_is_stored_by_names(name: str) -> None:
+    space, study = load_space(name), optuna.create_study()
+    points = set(space)
+    for _ in range(20):
+        trial = study.ask()
+        point = space.suggest(trial)
+        assert point in points
+        assert space.point(trial.params) == point
+
+
 @pytest.mark.parametrize(
-    ("blocks", "embed_dim", "heads", "expected"),
-    ((4, 8, 2, 26_168), (6, 8, 2, 39_128), (5, 16, 2, 111_376), (3, 64, 2, 931_648)),
+    ("axes", "sentence"),
+    (
+        ({}, "no axes"),
+        ({"blocks": []}, "expected a list"),
+        ({"blocks": 3}, "expected a list"),
+        ({"blocks": [1, 1]}, "listed twice"),
+    ),
 )
-def test_points_have_the_published_flops(blocks: int, embed_dim: int, heads: int, expected: int) -> None:
-    point = Point(blocks, embed_dim, heads, dropout=0.0)
-    assert flops(point.architecture(constituents=8, features=3, classes=5)) == expected
+def test_a_bad_space_is_one_sentence(axes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SearchError, match=sentence):
+        Space.of(axes)
 
 
-def test_architecture_carries_everything() -> None:
-    built = Point(3, 128, 8, 0.05).architecture(
-        constituents=7, features=5, classes=11, norm="layer", activation="silu"
-    )
-    assert (built.blocks, built.embed_dim, built.heads, built.dropout) == (3, 128, 8, 0.05)
-    assert (built.constituents, built.features, built.classes) == (7, 5, 11)
-    assert (built.norm, built.activation) == ("layer", "silu")
-
-
-@pytest.mark.parametrize("point", points(), ids=str)
-def test_every_point_can_be_suggested(point: Point) -> None:
-    trial = optuna.trial.FixedTrial(point.parameters())
-    assert suggest(trial) == point
-    assert Point.from_parameters(point.parameters()) == point
+def test_an_unknown_space_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match="expected paper, trigger"):
+        load_space("huge")
+    (tmp_path / "s.toml").write_text("blocks = [1]")
+    with pytest.raises(SearchError, match=r"table \[axes\]"):
+        load_space(str(tmp_path / "s.toml"))
