@@ -68,6 +68,11 @@ class Claims:
         with self.engine.begin() as connection:
             return connection.execute(update(_CLAIMS).where(*mine).values(trial=trial)).rowcount == 1
 
+    def count(self) -> int:
+        """How many points are claimed."""
+        with self.engine.begin() as connection:
+            return int(connection.execute(select(func.count()).where(self.study)).scalar() or 0)
+
     def points(self) -> dict[Point, int]:
         """All points that are claimed, and by which trials."""
         with self.engine.begin() as connection:

@@ -20,7 +20,7 @@ from jetformer_hpo.errors import SearchError
 from jetformer_hpo.hypervolume import Scale, growth
 from jetformer_hpo.samplers import START_UP, make_sampler
 from jetformer_hpo.search import PATIENCE
-from jetformer_hpo.space import Point, Space
+from jetformer_hpo.space import Point
 from jetformer_hpo.study import MEASURED
 from jetformer_hpo.tabulated import Direction, Measured, Table
 
@@ -149,7 +149,9 @@ def run(
     repeats = 0
     while len(tried) < min(trials, len(table.space)):
         if repeats == PATIENCE:
-            study.enqueue_trial(table.space.parameters(_untried(table.space, tried, seed)))
+            untried = table.space.untried(tried, seed)
+            assert untried is not None
+            study.enqueue_trial(table.space.parameters(untried))
         trial = study.ask()
         point = table.space.suggest(trial)
         repeats = repeats + 1 if point in tried else 0
@@ -159,11 +161,6 @@ def run(
             trial.set_user_attr(MEASURED, measured)
         study.tell(trial, problem.values(measured))
     return list(tried)
-
-
-def _untried(space: Space, tried: Mapping[Point, None], seed: int) -> Point:
-    left = [point for point in space if point not in tried]
-    return left[int(np.random.default_rng([seed, len(tried)]).integers(len(left)))]
 
 
 def _scale(table: Table, name: str, constraints: Sequence[Constraint]) -> Scale:

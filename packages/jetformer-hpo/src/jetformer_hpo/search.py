@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.study import Study
@@ -144,8 +143,7 @@ class Search:
         return True
 
     def _has_room(self) -> bool:
-        claimed = self.claims.points()
-        if len(claimed) < self.budget:
+        if self.claims.count() < self.budget:
             return True
         # else only points of dead trials are left to do
         return any(trial.state is TrialState.WAITING for trial in self._trials())
@@ -174,10 +172,8 @@ class Search:
         return holder
 
     def _propose_untried(self) -> None:
-        claimed = self.claims.points()
-        left = [point for point in self.space if point not in claimed]
-        if left:
-            chosen = left[int(np.random.default_rng([self.seed, len(claimed)]).integers(len(left)))]
+        chosen = self.space.untried(self.claims.points(), self.seed)
+        if chosen is not None:
             self.study.enqueue_trial(self.space.parameters(chosen))
         self._repeats = 0
 

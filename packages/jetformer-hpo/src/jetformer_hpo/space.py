@@ -12,11 +12,12 @@ import importlib
 import itertools
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from optuna.trial import BaseTrial
 
 from jetformer_hpo.errors import SearchError
@@ -56,6 +57,13 @@ class Space:
 
     def __iter__(self) -> Iterator[Point]:
         return itertools.product(*(values for _, values in self.axes))
+
+    def untried(self, tried: Collection[Point], seed: int) -> Point | None:
+        """A point that is not among `tried`, drawn at random; None if there is none."""
+        left = [point for point in self if point not in tried]
+        if not left:
+            return None
+        return left[int(np.random.default_rng([seed, len(tried)]).integers(len(left)))]
 
     def suggest(self, trial: BaseTrial) -> Point:
         """The point that Optuna proposes for this trial."""

@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from jetformer_data.looking.panels import COLOURS
-from jetformer_data.plotting import style
 from jetformer_model.comparison_table import Row
-from jetformer_model.extras import require
+from jetformer_model.plotting import new_figure, style
 
 MARKERS = "osD^vP*X<>"
 
 
 def draw_comparison(rows: Sequence[Row], path: Path) -> None:
     """A mark for each row; rows of one tagger are joined by a line and named by their number of constituents."""
-    require("matplotlib", "plot")
     with style():
-        figure = require("matplotlib.figure", "plot").Figure(figsize=(12, 7.5), layout="constrained")
+        figure = new_figure(12, 7.5)
         axes = figure.subplots()
         taggers = list(dict.fromkeys(row.tagger for row in rows))
         for tagger, colour, marker in zip(

@@ -31,8 +31,8 @@ from jetformer_model.comparison_plot import draw_comparison
 from jetformer_model.comparison_table import Row, as_latex, as_text, make_rows, write_csv
 from jetformer_model.dataset import MIN_PT_GEV
 from jetformer_model.errors import ModelError
-from jetformer_model.extras import require
 from jetformer_model.optimisation import Recipe
+from jetformer_model.plotting import require_plots
 from jetformer_model.taggers import TAGGERS
 
 ALL = "all"
@@ -79,7 +79,7 @@ def compare(
     if unknown := [name for name in taggers if name not in TAGGERS]:
         raise ModelError(f"tagger {unknown[0]!r}: expected one of {', '.join(TAGGERS)}")
     sizes = _numbers(constituents)
-    require("mplhep", "plot")  # before the work, not after it
+    require_plots()
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,
