@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from jetformer_hpo.findings import Findings
@@ -60,6 +62,17 @@ def as_text(found: Findings) -> Table:
     for candidate in front:
         table.add_row(*_cells(found, candidate))
     return table
+
+
+def show(found: Findings, as_json_text: bool) -> None:
+    """Print the front and how optimistic the search was; or everything as JSON."""
+    if as_json_text:
+        print(json.dumps(as_json(found), indent=2))
+        return
+    console = Console()
+    console.print(as_text(found))
+    if sentence := optimism_sentence(found):
+        console.print(sentence)
 
 
 def optimism_sentence(found: Findings) -> str | None:

@@ -21,8 +21,8 @@ from jetformer_hpo.hypervolume import Scale, growth
 from jetformer_hpo.samplers import START_UP, make_sampler
 from jetformer_hpo.search import PATIENCE
 from jetformer_hpo.space import Point
-from jetformer_hpo.study import MEASURED
-from jetformer_hpo.tabulated import Direction, Measured, Table
+from jetformer_hpo.study import MEASURED, Direction
+from jetformer_hpo.tabulated import Measured, Table
 
 BAND = (0.16, 0.5, 0.84)  # what lies between the outer two is one standard deviation, were it a Gaussian
 

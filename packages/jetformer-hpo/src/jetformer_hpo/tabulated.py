@@ -12,15 +12,15 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.space import Point, Space
+from jetformer_hpo.study import Direction
 
 FORMAT = "jetformer-hpo table 1"
 SHIPPED = Path(__file__).parent / "tables"
 
-Direction = Literal["maximize", "minimize"]
 Measured = dict[str, float]
 
 

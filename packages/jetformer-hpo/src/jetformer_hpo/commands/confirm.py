@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -38,13 +37,7 @@ def confirm(
             task = bar.add_task("trainings", total=len(missing(findings.read(opened), seeds)))
             run(opened, seeds, place, workers, lambda: bar.advance(task))
         found = findings.read(opened)
-    if as_json:
-        print(json.dumps(front_table.as_json(found), indent=2))
-        return
-    console = Console()
-    console.print(front_table.as_text(found))
-    if sentence := front_table.optimism_sentence(found):
-        console.print(sentence)
+    front_table.show(found, as_json)
 
 
 def _progress_bar() -> Progress:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from jetformer_hpo import findings, front_table
 from jetformer_hpo.commands.application import AsJson, StudyFile, app
@@ -40,10 +38,4 @@ def front(
         raise SearchError(f"{error.filename}: cannot be written ({error.strerror})") from error
     if plot:
         draw_front(found, plot)
-    if as_json:
-        print(json.dumps(front_table.as_json(found), indent=2))
-        return
-    console = Console()
-    console.print(front_table.as_text(found))
-    if sentence := front_table.optimism_sentence(found):
-        console.print(sentence)
+    front_table.show(found, as_json)
