@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jetformer_data.padding import FEATURES
 from jetformer_hpo import findings, front_table, objectives, trial
 from jetformer_hpo.commands.application import app
-from jetformer_hpo.constraints import for_sampler, parse
+from jetformer_hpo.constraints import parse
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.samplers import make_sampler
 from jetformer_hpo.search import Search
@@ -85,8 +85,6 @@ def search(
         known = len(study.get_trials(deepcopy=False))
         # A search that goes on does not draw its beginning once more.
         state = int(np.random.SeedSequence([seed, known]).generate_state(1)[0])
-        violations = for_sampler(constraints) if constraints else None
-        study.sampler = make_sampler(sampler, seed=state, space=points, constraints=violations)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task("points", total=min(trials, len(points)))
@@ -95,12 +93,14 @@ def search(
                 study,
                 points,
                 names,
+                make_sampler(sampler, seed=state, space=points),
                 trial.run,
                 request,
                 out / "trials",
                 trials,
                 workers=workers,
                 time_limit=time_limit,
+                constraints=constraints,
                 seed=seed,
                 progress=lambda done: bar.update(task, completed=done),
             )
