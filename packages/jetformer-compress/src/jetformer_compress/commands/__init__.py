@@ -1,0 +1,1 @@
+"""One module for each command; each adds itself to the application."""
