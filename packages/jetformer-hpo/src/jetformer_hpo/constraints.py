@@ -46,3 +46,8 @@ def parse(text: str) -> Constraint:
 def feasible(constraints: Sequence[Constraint], measured: Mapping[str, float]) -> bool:
     """Whether all are fulfilled."""
     return all(constraint.violation(measured) <= 0 for constraint in constraints)
+
+
+def violations(constraints: Sequence[Constraint], measured: Mapping[str, float]) -> dict[str, float]:
+    """By how much each is missed, as Optuna stores it: 0 or less where it is fulfilled."""
+    return {str(constraint): constraint.violation(measured) for constraint in constraints}

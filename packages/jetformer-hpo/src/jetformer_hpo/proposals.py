@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState, create_trial
 
-from jetformer_hpo.constraints import Constraint
+from jetformer_hpo.constraints import Constraint, violations
 from jetformer_hpo.space import Point, Space
 from jetformer_hpo.study import Direction
 
@@ -81,7 +81,7 @@ class Proposer:
                     values=result.values,
                     params=self.space.parameters(point),
                     distributions=self.space.distributions,
-                    constraints=self._violations(result),
+                    constraints=violations(self.constraints, result.measured),
                     system_attrs=dict(result.attributes),
                 )
             )
@@ -104,9 +104,6 @@ class Proposer:
         if result is None or result.values is None:
             self._study.tell(trial, state=TrialState.FAIL)
             return
-        for name, violation in self._violations(result).items():
+        for name, violation in violations(self.constraints, result.measured).items():
             trial.set_constraint(name, violation)
         self._study.tell(trial, list(result.values))
-
-    def _violations(self, result: Result) -> dict[str, float]:
-        return {str(one): one.violation(result.measured) for one in self.constraints}

@@ -19,13 +19,13 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from jetformer_hpo.claims import Claims
-from jetformer_hpo.constraints import Constraint
+from jetformer_hpo.constraints import Constraint, violations
 from jetformer_hpo.proposals import Proposer, Result
 from jetformer_hpo.space import Point, Space
-from jetformer_hpo.study import FAILURE, MEASURED, fail_dead_trials, is_spent
+from jetformer_hpo.study import FAILURE, LOST, MEASURED, fail_dead_trials, is_spent
 from jetformer_hpo.workers import Failed, Work, Worker
 
 # Seconds until the database is looked at again, where others have the rest of the work.
@@ -99,9 +99,10 @@ class Search:
     def _keep_alive(self, over: threading.Event) -> None:
         """In a thread of its own: a sampler may think for longer than others are willing to wait for a sign of life."""
         while not over.wait(self.storage.heartbeat_interval):
-            for trial in list(self.alive):
-                self.storage.record_heartbeat(trial)
-            fail_dead_trials(self.study)
+            with suppress(*LOST):  # whoever uses the database for more will say so
+                for trial in list(self.alive):
+                    self.storage.record_heartbeat(trial)
+                fail_dead_trials(self.study)
 
     def _start_what_there_is(self) -> bool:
         """Begin trials while there are workers and points for them; False when all points are done."""
@@ -179,6 +180,10 @@ class Search:
     def _finish(self, running: Running) -> None:
         values = running.worker.result()["values"]
         found = {MEASURED: values, "folder": str(running.worker.folder)}
+        with suppress(UpdateFinishedTrialError):
+            trial = Trial(self.study, running.trial)
+            for name, violation in violations(self.constraints, values).items():
+                trial.set_constraint(name, violation)
         self._end(running.trial, found, [values[name] for name in self.objectives])
 
     def _end(self, trial: int, found: dict[str, Any], values: list[float] | None) -> None:
@@ -193,8 +198,9 @@ class Search:
     def _stop(self) -> None:
         for running in self.running:
             running.worker.stop()
-        for running in self.running:
-            self._end(running.trial, {}, None)
+        with suppress(*LOST):
+            for running in self.running:
+                self._end(running.trial, {}, None)
         self.running.clear()
 
 

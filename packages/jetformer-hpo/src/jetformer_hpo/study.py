@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.space import Point, Space
@@ -23,6 +23,9 @@ STUDY_NAME = "jetformer"
 MEASURED, FAILURE = "measured", "failure"  # user attributes of trials
 HEARTBEAT, GRACE = 5, 20  # seconds
 _WAIT = 120  # seconds for a lock of SQLite
+
+# What the loss of a database raises
+LOST = (StorageInternalError, SQLAlchemyError)
 
 Direction = Literal["maximize", "minimize"]
 
@@ -63,7 +66,9 @@ def open_storage(
     try:
         database = _connect(url, options, heartbeat, grace)
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
-        raise SearchError(f"{storage}: cannot be opened as a study ({_first_line(error)})") from error
+        raise SearchError(
+            f"{_without_password(url)}: cannot be opened as a study ({_first_line(error)})"
+        ) from error
     try:
         yield database
     finally:
@@ -157,6 +162,13 @@ def failures(trials: Sequence[FrozenTrial], space: Space) -> dict[int, str]:
     """Number of each failed trial, and why."""
     spent = tried(trials, space).values()
     return {trial.number: trial.user_attrs[FAILURE] for trial in spent if FAILURE in trial.user_attrs}
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "the storage"
 
 
 def _first_line(error: BaseException) -> str:

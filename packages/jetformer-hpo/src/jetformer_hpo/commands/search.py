@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from jetformer_hpo.errors import SearchError
 from jetformer_hpo.samplers import make_sampler
 from jetformer_hpo.search import Search
 from jetformer_hpo.space import load_space
-from jetformer_hpo.study import agree_on, failures, make_study, open_storage
+from jetformer_hpo.study import LOST, agree_on, failures, make_study, open_storage
 from jetformer_model.dataset import MIN_PT_GEV, file_sha256
 from jetformer_model.training import Recipe
 
@@ -55,12 +56,15 @@ def search(
     """
     points = load_space(space)
     names = [name.strip() for name in objective.split(",")]
+    if len(set(names)) < len(names):
+        raise SearchError(f"objectives: one is named twice in {objective}")
     directions = objectives.directions(names)
     constraints = [parse(text) for text in constraint or ()]
     measured = list(dict.fromkeys([*names, *(one.quantity for one in constraints)]))
     objectives.directions(measured)  # all must be known before the work
     for point in points:
         trial.check_settings(points.settings(point))
+    make_sampler(sampler, seed=seed, space=points)  # what is wrong with it is said before there is a study
     request = {
         "data": [str(data.resolve())],
         "features": [name.strip() for name in features.split(",")],
@@ -104,11 +108,16 @@ def search(
                 seed=seed,
                 progress=lambda done: bar.update(task, completed=done),
             )
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # as batch systems end a job
             try:
                 going.run()
             except KeyboardInterrupt:
                 print("jetformer-hpo: stopped; the same command goes on from here", file=sys.stderr)
                 raise typer.Exit(130) from None
+            except LOST as error:
+                raise SearchError(
+                    f"the storage was lost ({error}); the same command goes on from here"
+                ) from error
         found = findings.read(study)
         failed = failures(study.get_trials(deepcopy=False), points)
     if failed:
