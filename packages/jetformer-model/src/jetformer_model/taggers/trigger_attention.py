@@ -114,24 +114,32 @@ class ConstituentAttention(Attention):
 
 
 class ClassAttention(Attention):
-    """A constant class token asks: one weight a head and constituent, one query."""
+    """A constant class token asks: one weight a head and constituent, one query.
 
-    def __init__(self, channels: int, constituents: int, kind: Kind, heads: int, value_dim: int) -> None:
-        super().__init__(constituents, kind, heads, value_dim)
+    value_dim: channels of a value in a head; None: no matrix makes values, each head weighs its share of the channels of x
+    """
+
+    def __init__(
+        self, channels: int, constituents: int, kind: Kind, heads: int, value_dim: int | None = None
+    ) -> None:
+        if value_dim is None and channels % heads:
+            raise ModelError(f"{heads} heads of a class token: expected a divisor of {channels} channels")
+        super().__init__(constituents, kind, heads, value_dim or channels // heads)
         self.score = _normed(channels, heads)
-        self.value = _normed(channels, self.width)
+        self.value = _normed(channels, self.width) if value_dim else None
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         scores = self.in_heads(self.score(x, mask), mask).transpose(2, 3)
-        values = self.in_heads(self.value(x, mask), mask)
+        values = self.in_heads(x if self.value is None else self.value(x, mask), mask)
         if self.kind == "linformer":
             scores = self.project_keys(scores)
             values = self.project_values(values.transpose(2, 3)).transpose(2, 3)
         return (self.weights(scores, mask) @ values).transpose(1, 2).flatten(2)
 
     def flops(self) -> int:
-        """The two layers, and a head: P n_v; with a projection P r (1 + n_v) + r n_v."""
-        layers = sum(layer.flops(self.constituents) for layer in (self.score, self.value))
+        """The layers, and a head: P n_v; with a projection P r (1 + n_v) + r n_v."""
+        layers = self.score.flops(self.constituents)
+        layers += self.value.flops(self.constituents) if self.value else 0
         if self.kind == "linformer":
             return layers + self.constituents * RANK * (self.heads + self.width) + RANK * self.width
         return layers + self.constituents * self.width

@@ -59,7 +59,9 @@ class TriggerJetFormer(Tagger):
 
     blocks, embed_dim: L and d
     attention: "softmax", "relu", "linear" or "linformer"; queries, pooling: as above
-    heads, key_dim, value_dim: of each attention; a class token has no keys
+    heads, key_dim, value_dim: of the attention in a block; a class token has no keys, and without a value_dim the channels of
+        the constituents are its values
+    pool_heads, pool_value_dim: of the pooling by a class token
     head_widths: of the hidden layers after the pooling
     """
 
@@ -76,7 +78,9 @@ class TriggerJetFormer(Tagger):
         pooling: Pooling = "sum",
         heads: int = 2,
         key_dim: int = 4,
-        value_dim: int = 4,
+        value_dim: int | None = 4,
+        pool_heads: int = 8,
+        pool_value_dim: int | None = None,
         head_widths: Sequence[int] = (32,),
     ) -> None:
         super().__init__(constituents, features, classes)
@@ -86,13 +90,14 @@ class TriggerJetFormer(Tagger):
         self.pooling = pooling
         self.embedding = Perceptron(features, (d,), norm=True)
 
-        def attend(kind: Queries) -> Attention:
-            if kind == "class_token":
+        def attend() -> Attention:
+            if queries == "class_token":
                 return ClassAttention(d, p, attention, heads, value_dim)
-            return ConstituentAttention(d, p, attention, heads, key_dim, value_dim)
+            return ConstituentAttention(d, p, attention, heads, key_dim, value_dim or d // heads)
 
-        self.blocks = nn.ModuleList(TriggerBlock(attend(queries), d) for _ in range(blocks))
-        self.pool = attend("class_token") if pooling == "class_token" else None
+        self.blocks = nn.ModuleList(TriggerBlock(attend(), d) for _ in range(blocks))
+        by_class_token = pooling == "class_token"
+        self.pool = ClassAttention(d, p, attention, pool_heads, pool_value_dim) if by_class_token else None
         pooled = self.pool.width if self.pool else d
         self.scale = 2.0 ** -round(math.log2(p))
         self.head = Perceptron(pooled, (*head_widths, classes), activate_last=False, norm=True)
