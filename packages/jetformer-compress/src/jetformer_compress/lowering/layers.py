@@ -1,7 +1,7 @@
 """What the networks have in common: dense layers with their norms folded, sums and means over real constituents, softmax.
 
-In firmware a batch norm costs nothing: after a layer, s (W x) + o is a layer of weights s W and bias o. So do powers of two, which
-move into the weights that come next: `factor` in the functions below.
+In firmware a batch norm costs nothing: after a layer, s (W x) + o is a layer of weights s W and bias o. Powers of two cost
+nothing either, since they move into the weights that come next: `factor` in the functions below.
 
 Padding holds zeros in the features alone: a bias makes it something else, so that it is gated away before every sum.
 """

@@ -94,7 +94,9 @@ def _constituent_attention(attention: ConstituentAttention, x: Node) -> Node:
     k, v = dense(x, "key", attention.key), dense(x, "value", attention.value)
     q = _in_heads(q, heads)
     if attention.kind == "linear":
-        memory = (_in_heads(real(k), heads, keys=True) @ _in_heads(v, heads)).quantised("memory", along=(0, 1, 2))
+        memory = (_in_heads(real(k), heads, keys=True) @ _in_heads(v, heads)).quantised(
+            "memory", along=(0, 1, 2)
+        )
         return (q @ memory).quantised("output", along=(0, 2))
     if attention.kind == "linformer":
         keys = _in_heads(real(k), heads, keys=True).linear("project_keys", attention.project_keys.weight)
@@ -123,5 +125,7 @@ def _in_heads(x: Node, heads: int, keys: bool = False) -> Node:
 def _mixtures(attention: Attention, values: Node) -> Node:
     """Values of real constituents, mixed by a constant matrix: [heads, rank, value_dim]."""
     mixed = _in_heads(real(values), attention.heads, keys=True)
-    mixed = mixed.linear("project_values", attention.project_values.weight).quantised("mixed_value", along=(0, 1))
+    mixed = mixed.linear("project_values", attention.project_values.weight).quantised(
+        "mixed_value", along=(0, 1)
+    )
     return mixed.transpose(0, 2, 1)
