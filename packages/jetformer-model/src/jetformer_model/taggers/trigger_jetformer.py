@@ -87,7 +87,7 @@ class TriggerJetFormer(Tagger):
         _check(queries, Queries, "queries")
         _check(pooling, Pooling, "pooling")
         d, p = embed_dim, constituents
-        self.pooling = pooling
+        self.pooling, self.by_place = pooling, attention == "linformer"
         self.embedding = Perceptron(features, (d,), norm=True)
 
         def attend() -> Attention:
@@ -103,7 +103,9 @@ class TriggerJetFormer(Tagger):
         self.head = Perceptron(pooled, (*head_widths, classes), activate_last=False, norm=True)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x, mask = in_slots(x, mask, self.constituents)
+        if self.by_place:
+            x, mask = in_slots(x, mask, self.constituents)
+        x = without_padding(x, mask)
         x = self.embedding(x, mask)
         for block in self.blocks:
             x = block(x, mask)
