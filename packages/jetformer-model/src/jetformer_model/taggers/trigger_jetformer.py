@@ -59,7 +59,7 @@ class TriggerJetFormer(Tagger):
 
     blocks, embed_dim: L and d
     attention: "softmax", "relu", "linear" or "linformer"; queries, pooling: as above
-    heads, key_dim, value_dim: of the attention in a block; a class token has no keys, and without a value_dim the channels of
+    heads, key_dim, value_dim: of the attention in a block; a class token has no keys; without a value_dim the channels of
         the constituents are its values
     pool_heads, pool_value_dim: of the pooling by a class token
     head_widths: of the hidden layers after the pooling
