@@ -34,8 +34,6 @@ def plan(architecture: Architecture, ratio: float) -> Architecture:
 
     Raises CompressError if the ratio is not inside (0, 1) or leaves nothing to prune or nothing after it.
     """
-    if architecture.norm == "folded":
-        raise CompressError("a fixed-point network cannot be pruned; prune the float state, then quantise it")
     if not 0 < ratio < 1:
         raise CompressError(f"pruning ratio: expected a number between 0 and 1, got {ratio}")
     heads = architecture.heads
@@ -69,6 +67,8 @@ def prune(
     """
     if steps < 1:
         raise CompressError(f"pruning steps: expected at least 1, got {steps}")
+    if state.kind == "fixed_point":
+        raise CompressError("a fixed-point network cannot be pruned; prune the float state, then quantise it")
     target = plan(state.architecture, ratio)
     assert isinstance(state.network, JetFormer)
     network = copy.deepcopy(state.network).eval()

@@ -128,6 +128,15 @@ class FixedPointNetwork(nn.Module):
         assert isinstance(module, Quantiser)
         return module
 
+    def replace_quantiser(self, name: str, quantiser: Quantiser) -> None:
+        """Another one in its place, such as one whose format is trained."""
+        self.quantisers[_key(name)] = quantiser
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(iter(self.weights.values())).device
+
     def named_quantisers(self) -> Iterator[tuple[str, Quantiser]]:
         """All quantisers with their names."""
         for key in self.quantisers:
@@ -184,10 +193,14 @@ class FixedPointNetwork(nn.Module):
         self.set_formats(
             {name.removesuffix(".kif"): t for name, t in tensors.items() if name.endswith(".kif")}
         )
-        for name in self.graph.parameter_shapes():
-            self.weight(name).data = tensors[name].clone()
+        self.load_weights(tensors)
         for table in self.graph.of_kind("table"):
             setattr(self.tables, _key(table.name), tensors[f"{table.name}.entries"].clone())
+
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Weights by name, as trained or rounded."""
+        for name in self.graph.parameter_shapes():
+            self.weight(name).data = tensors[name].detach().clone()
 
     def first_off_grid(self) -> str | None:
         """The first weight or table with a value that its format cannot hold, or None."""

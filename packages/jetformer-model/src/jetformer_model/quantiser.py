@@ -40,7 +40,7 @@ class Quantiser(nn.Module):
         super().__init__()
         self.along = tuple(along)
         self.is_set = False
-        self.first_step = 2.0**-10  # 2^-f of a single format, once it is set
+        self._first_step = 2.0**-10
         self.low_seen: Tensor | None = None
         self.high_seen: Tensor | None = None
         self.register_buffer("kif", torch.zeros(3, dtype=torch.int8))
@@ -55,9 +55,19 @@ class Quantiser(nn.Module):
         self.step, self.low, self.high = grid(*self.kif.double().unbind(-1))
         self.is_set = True
         if kif.numel() == 3:
-            self.first_step = float(
+            self._first_step = float(
                 self.step
             )  # here, since asking a GPU for a number in each pass would wait for it
+
+    @property
+    def first_step(self) -> float | Tensor:
+        """2^-f of a single format; a small number while it is not set."""
+        return self._first_step
+
+    def formats(self, values: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """(k, i, f) as floating-point tensors. values: of a weight, for those whose range follows their values."""
+        k, i, f = self.kif.float().unbind(-1)
+        return k, i, f
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.is_set:

@@ -63,7 +63,7 @@ class State:
         """The architecture of a JetFormer, of the float one if it is quantised. Raises ModelError for another tagger."""
         if self.name != "jetformer":
             raise ModelError(f"expected the state of a jetformer, got that of a {self.name}")
-        return Architecture.from_dict(_architecture(self.network))
+        return Architecture.from_dict(architecture_of(self.network))
 
     @property
     def float_form(self) -> JetFormer | Tagger:
@@ -83,7 +83,7 @@ def save(path: str | os.PathLike[str], state: State) -> None:
         "format": FORMAT,
         "version": INTERFACE_VERSION,
         "kind": state.kind,
-        "architecture": _architecture(state.network),
+        "architecture": architecture_of(state.network),
         "inputs": dataclasses.asdict(state.inputs),
         "class_names": list(state.class_names),
         "metrics": state.metrics,
@@ -166,7 +166,8 @@ def _entry(path: str | os.PathLike[str], header: dict[str, Any], key: str) -> An
     return header[key]
 
 
-def _architecture(network: Network) -> dict[str, Any]:
+def architecture_of(network: Network) -> dict[str, Any]:
+    """As in the header of a state; of a network in fixed point, that of the float one that it comes from."""
     if isinstance(network, JetFormer):
         return network.architecture.to_dict()
     if isinstance(network, FixedPointNetwork):

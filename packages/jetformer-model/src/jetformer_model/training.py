@@ -40,6 +40,15 @@ EVALUATION_CONSTITUENTS = 65_536
 SINGLE_THREAD_WORK = 50_000_000
 
 
+# (logits, x, where, labels) -> what is minimised; x and where as the network got them
+Loss = Callable[[Tensor, Tensor, Any, Tensor], Tensor]
+
+
+def cross_entropy(logits: Tensor, x: Tensor, where: object, labels: Tensor) -> Tensor:
+    """Mean over jets."""
+    return functional.cross_entropy(logits, labels)
+
+
 @dataclass(frozen=True)
 class TrainingResult:
     """A trained state and how it came about; loss and accuracy are those of the epoch whose weights are kept."""
@@ -120,6 +129,8 @@ def fit(
     process: Process = ALONE,
     compiled: bool = False,
     after_epoch: Callable[[Sequence[Epoch]], object] = bool,
+    loss: Loss = cross_entropy,
+    keep_last: bool = False,
 ) -> tuple[tuple[Epoch, ...], Epoch]:
     """Train `network(x, mask) -> logits` in place and leave it in evaluation mode with the weights of its best epoch.
 
@@ -127,6 +138,8 @@ def fit(
     process: where the network is trained, and with which others; it ends on the CPU
     compiled: through torch.compile, which pays for long trainings
     after_epoch: told of all epochs so far, after each
+    loss: what training minimises; which epoch is best, the cross-entropy of the validation jets decides
+    keep_last: keep the last epoch instead of the best, and stop no sooner
     Raises ModelError if the loss stops being a number, or the GPU's memory is too small.
     """
     start = _purpose(title, recipe, network, training) if checkpoint else None
@@ -145,7 +158,7 @@ def fit(
     store = Checkpoint(checkpoint, start) if checkpoint and start else None
     best_weights, history = (store and store.restore(moving)) or (network.state_dict(), [])
     epochs = [Epoch(**epoch) for epoch in history]
-    best = min(epochs, key=lambda epoch: epoch.validation_loss, default=None)
+    best = min(epochs[-1:] if keep_last else epochs, key=lambda epoch: epoch.validation_loss, default=None)
     with _suitable_threads(network, training, recipe.batch_size), _progress_bar(progress) as bar:
         task = bar.add_task(title, total=recipe.epochs, completed=len(epochs), best=float("nan"))
         for number in range(len(epochs) + 1, recipe.epochs + 1):
@@ -153,18 +166,21 @@ def fit(
                 break
             measured = None
             with suppress(torch.cuda.OutOfMemoryError):
-                training_loss = _one_epoch(whole, training, recipe, generator, optimiser, schedule, process)
+                training_loss = _one_epoch(
+                    whole, training, recipe, generator, optimiser, schedule, process, loss
+                )
                 measured = training_loss, *_loss_and_accuracy(network, validation, process)
             if measured is None:  # only here is the memory free again that the failed step held
                 raise ModelError(_memory_advice(title, network, training, recipe))
-            training_loss, loss, accuracy = measured
-            epochs.append(Epoch(number, training_loss, loss, accuracy, optimiser.param_groups[0]["lr"]))
-            if not math.isfinite(training_loss + loss):
+            training_loss, validation_loss, accuracy = measured
+            rate = optimiser.param_groups[0]["lr"]
+            epochs.append(Epoch(number, training_loss, validation_loss, accuracy, rate))
+            if not math.isfinite(training_loss + validation_loss):
                 raise ModelError(
                     f"{title}: the loss is no number in epoch {number}; try a lower learning rate"
                 )
-            schedule.after_epoch(loss)
-            if best is None or loss < best.validation_loss:
+            schedule.after_epoch(validation_loss)
+            if best is None or keep_last or validation_loss < best.validation_loss:
                 best, best_weights = epochs[-1], copy.deepcopy(network.state_dict())
             if store and process.is_first:
                 store.save(moving, best_weights, [dataclasses.asdict(epoch) for epoch in epochs])
@@ -199,13 +215,14 @@ def _one_epoch(
     optimiser: torch.optim.Optimizer,
     schedule: Schedule,
     process: Process,
+    loss_of: Loss,
 ) -> float:
     network.train()
     total, jets = torch.zeros((), dtype=torch.float64, device=process.device), 0
     for x, where, labels in data.batches(recipe.batch_size, generator, process.rank, process.world):
         with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
             logits = network(x, where)
-        loss: Tensor = functional.cross_entropy(logits.float(), labels)
+        loss = loss_of(logits.float(), x, where, labels)
         optimiser.zero_grad()
         loss.backward()
         if recipe.clip_norm is not None:
