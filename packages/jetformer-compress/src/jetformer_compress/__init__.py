@@ -3,7 +3,20 @@
 from jetformer_compress.calibration import Widths, calibrate
 from jetformer_compress.errors import CompressError
 from jetformer_compress.folding import fold
-from jetformer_compress.pruning import plan, prune
+from jetformer_compress.pruning import foresee, prune
+from jetformer_compress.pruning_plan import Pruning, plan, with_target
 from jetformer_compress.quantisation import post_training, quantize
 
-__all__ = ["CompressError", "Widths", "calibrate", "fold", "plan", "post_training", "prune", "quantize"]
+__all__ = [
+    "CompressError",
+    "Pruning",
+    "Widths",
+    "calibrate",
+    "fold",
+    "foresee",
+    "plan",
+    "post_training",
+    "prune",
+    "quantize",
+    "with_target",
+]

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from jetformer_compress.calibration import Widths
-from jetformer_compress.pruning import plan, prune
+from jetformer_compress.pruning import prune
+from jetformer_compress.pruning_plan import Pruning, plan
 from jetformer_compress.quantisation import post_training
 from jetformer_data.testing import ReaderContract
 from jetformer_model.config import Architecture
@@ -27,7 +28,7 @@ class TestPrunedState(StateWriterContract):
         self.data = dataclasses.replace(data, train=data.train.head(200), validation=data.validation.head(50))
 
     def write_state(self, path: Path) -> None:
-        save(path, prune(example_state(SHAPE), self.data, steps=1, recipe=Recipe(epochs=1)).state)
+        save(path, prune(example_state(SHAPE), self.data, Pruning(steps=1), Recipe(epochs=1)).state)
 
 
 class TestFixedPointState(StateWriterContract):
@@ -50,7 +51,7 @@ class TestStateReader(StateReaderContract):
     expected_error = StateError
 
     def use_state(self, path: Path) -> Any:
-        return plan(load(path).architecture, 0.5)
+        return plan(load(path).architecture, Pruning(0.5))
 
 
 class TestArraySchema(ReaderContract):
