@@ -1,5 +1,6 @@
-"""Trained JetFormers made small: structured pruning and fixed-point quantisation-aware training."""
+"""JetFormers made small: structured pruning, weights of one bit, fixed-point quantisation-aware training."""
 
+from jetformer_compress.binarisation import binarize
 from jetformer_compress.calibration import Widths, calibrate
 from jetformer_compress.errors import CompressError
 from jetformer_compress.folding import fold
@@ -11,6 +12,7 @@ __all__ = [
     "CompressError",
     "Pruning",
     "Widths",
+    "binarize",
     "calibrate",
     "fold",
     "foresee",

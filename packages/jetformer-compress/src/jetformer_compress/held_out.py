@@ -57,18 +57,14 @@ def estimates(right: Mapping[str, Right]) -> dict[str, Estimate]:
 
 
 def compare(
-    before: State, after: State, path: str | os.PathLike[str], device: torch.device | None = None
+    before: State | None, after: State, path: str | os.PathLike[str], device: torch.device | None = None
 ) -> dict[str, Any]:
-    """Test accuracy of a network `before` and `after`, and the `difference`, each with its interval; for JSON."""
+    """Test accuracy of a network `before` (if there is one) and `after`, and the `difference`, with intervals; for JSON."""
     device = device or torch.device("cpu")
     jets = open_split(path, "test", after.inputs, after.constituents, after.class_names)
-    found = estimates(
-        {
-            "before": right_answers(before, jets, device),
-            "after": right_answers(after, jets, device),
-        }
-    )
-    numbers = {name: plain(one) for name, one in found.items()}
+    states = {"before": before, "after": after}
+    right = {name: right_answers(state, jets, device) for name, state in states.items() if state}
+    numbers = {name: plain(one) for name, one in estimates(right).items()}
     return {"jets": len(jets), **numbers, "resamples": RESAMPLES, "seed": SEED}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from jetformer_compress.binarisation import binarize
 from jetformer_compress.calibration import Widths
 from jetformer_compress.pruning import prune
 from jetformer_compress.pruning_plan import Pruning, plan
@@ -29,6 +30,11 @@ class TestPrunedState(StateWriterContract):
 
     def write_state(self, path: Path) -> None:
         save(path, prune(example_state(SHAPE), self.data, Pruning(steps=1), Recipe(epochs=1)).state)
+
+
+class TestOneBitState(TestPrunedState):
+    def write_state(self, path: Path) -> None:
+        save(path, binarize(self.data, SHAPE, recipe=Recipe(epochs=1)).state)
 
 
 class TestFixedPointState(StateWriterContract):

@@ -143,3 +143,35 @@ def test_data_of_other_features_or_classes_are_one_sentence(
     assert "charge" in refusal("prune", path, jets_file, "--out", out)
     save(path, dataclasses.replace(state, class_names=("a", "b", "c", "d", "e")))
     assert "classes" in refusal("prune", path, jets_file, "--out", out)
+
+
+def test_binarize_then_evaluate(trained_file: Path, jets_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bits.safetensors"
+    result = run("binarize", trained_file, jets_file, "--warm-start", "--epochs", 2, "--out", out, "--json")
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bits.csv", "bits.safetensors"]
+    found = json.loads(result.stdout)
+    assert found["kilobytes"] == out.stat().st_size / 1024
+    state = load(out)
+    assert state.kind == "one_bit"
+    assert state.provenance["binarize"]["test"] == found["test"]
+    assert state.provenance["binarize"]["settings"]["recipe"]["betas"] == [0.9, 0.98]
+    command_line = [sys.executable, "-m", "jetformer_model", "evaluate", out, jets_file, "--json"]
+    done = subprocess.run([str(word) for word in command_line], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["accuracy"] == pytest.approx(found["test"]["after"]["accuracy"], abs=1e-6)
+
+
+def test_networks_that_cannot_be_binarized_or_pruned_are_one_sentence(
+    trained_file: Path, jets_file: Path, tmp_path: Path, refusal: Refusal
+) -> None:
+    from jetformer_model.one_bit import OneBitJetFormer
+
+    bits, out = tmp_path / "bits.safetensors", tmp_path / "out.safetensors"
+    state = example_state(dataclasses.replace(SMALL, constituents=8))
+    save(bits, dataclasses.replace(state, network=OneBitJetFormer(state.architecture)))
+    assert "one bit already" in refusal("binarize", bits, jets_file, "--out", out)
+    assert "a one-bit network cannot be pruned" in refusal("prune", bits, jets_file, "--out", out)
+    assert "from which weights" in refusal("binarize", jets_file, "--warm-start", "--out", out)
+    assert "3 files" in refusal("binarize", bits, jets_file, jets_file, "--out", out)
+    assert "one of tiny" in refusal("binarize", jets_file, "--preset", "huge", "--out", out)
+    assert "charge" in refusal("binarize", jets_file, "--features", "pt,charge", "--out", out)

@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -18,13 +18,14 @@ from jetformer_model.errors import ModelError, StateError
 from jetformer_model.fixed_point import FixedPointJetFormer
 from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
+from jetformer_model.one_bit import OneBit, OneBitJetFormer
 from jetformer_model.taggers.registry import build
 from jetformer_model.taggers.tagger import Tagger
 
 FORMAT = "jetformer-state"
 INTERFACE_VERSION = "1.1"
 _HEADER_KEY = "jetformer"
-Kind = Literal["float", "fixed_point"]
+Kind = Literal["float", "fixed_point", "one_bit"]
 Network = JetFormer | FixedPointJetFormer | Tagger
 
 
@@ -40,7 +41,9 @@ class State:
 
     @property
     def kind(self) -> Kind:
-        """ "fixed_point" once quantised, else "float"."""
+        """ "fixed_point" once quantised, "one_bit" once binarised, else "float"."""
+        if isinstance(self.network, OneBitJetFormer):
+            return "one_bit"
         return "fixed_point" if isinstance(self.network, FixedPointJetFormer) else "float"
 
     @property
@@ -64,7 +67,7 @@ class State:
 
 def save(path: str | os.PathLike[str], state: State) -> None:
     """Write a state file; a reader never sees half of one."""
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "version": INTERFACE_VERSION,
         "kind": state.kind,
@@ -74,6 +77,8 @@ def save(path: str | os.PathLike[str], state: State) -> None:
         "metrics": state.metrics,
         "provenance": state.provenance,
     }
+    if isinstance(state.network, OneBitJetFormer):
+        header["one_bit"] = dataclasses.asdict(state.network.form)
     require_folder(path)
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -169,15 +174,18 @@ def _empty_network(header: dict[str, Any], inputs: Inputs, tensors: dict[str, Te
     if not isinstance(stored, dict):
         raise ModelError("the header has no entry 'architecture'")
     network: Network
-    if kind not in ("float", "fixed_point"):
-        raise ModelError(f"kind: expected 'float' or 'fixed_point', got {kind!r}")
+    if kind not in get_args(Kind):
+        raise ModelError(f"kind: expected one of {', '.join(get_args(Kind))}, got {kind!r}")
     if kind == "float" and stored.get("name") != "jetformer":
         network = _empty_tagger(stored, inputs)
         features = network.features
     else:
         architecture = Architecture.from_dict(stored)
         features = architecture.features
-        network = JetFormer(architecture) if kind == "float" else FixedPointJetFormer(architecture)
+        if kind == "one_bit":
+            network = OneBitJetFormer(architecture, OneBit.from_dict(header.get("one_bit")))
+        else:
+            network = JetFormer(architecture) if kind == "float" else FixedPointJetFormer(architecture)
     if features != len(inputs.features):
         raise ModelError(f"inputs 'features': expected {features} entries, got {len(inputs.features)}")
     if isinstance(network, FixedPointJetFormer):
@@ -203,6 +211,11 @@ def _empty_tagger(stored: dict[str, Any], inputs: Inputs) -> Tagger:
 
 
 def _fill(path: str | os.PathLike[str], network: Network, tensors: dict[str, Tensor]) -> None:
+    if isinstance(network, OneBitJetFormer):
+        try:
+            tensors = network.unpacked(tensors)
+        except ModelError as error:
+            raise StateError(f"{path}: {error}") from error
     expected = {_file_name(name): tensor for name, tensor in network.state_dict().items()}
     for name, tensor in expected.items():
         if name not in tensors:
@@ -218,7 +231,10 @@ def _fill(path: str | os.PathLike[str], network: Network, tensors: dict[str, Ten
 
 
 def _tensors(network: Network) -> dict[str, Tensor]:
-    stored = network.on_grid() if isinstance(network, FixedPointJetFormer) else network.state_dict()
+    if isinstance(network, OneBitJetFormer):
+        stored = network.packed()
+    else:
+        stored = network.on_grid() if isinstance(network, FixedPointJetFormer) else network.state_dict()
     return {_file_name(name): tensor.detach().cpu().contiguous() for name, tensor in stored.items()}
 
 

@@ -76,6 +76,7 @@ def finish(
     _remove(checkpoint_of(out))
     summary = {
         "state": str(out),
+        "kilobytes": out.stat().st_size / 1024,
         "flops": flops(state.architecture),
         "validation_loss": result.best.validation_loss,
         "validation_accuracy": result.best.validation_accuracy,
@@ -91,7 +92,7 @@ def show(result: dict[str, Any], as_json: bool) -> None:
     table = Table(show_header=False)
     for key, value in result.items():
         if key == "test":
-            for name in ("before", "after", "difference"):
+            for name in (one for one in ("before", "after", "difference") if one in value):
                 table.add_row(f"test accuracy, {name} (%)", _percent(value[name]))
         else:
             table.add_row(key, f"{value:.4f}" if isinstance(value, float) else f"{value}")
