@@ -2,9 +2,9 @@
 
     loss = cross-entropy + m ln EBOPs,      m = exp(s + GAIN e),   s <- s + RATE / steps * e  after each step
 
-with e = ln(EBOPs / target): the price m of a per cent of EBOPs rises while there are too many and falls while there are too
-few. The target falls from the first EBOPs to the budget on a logarithmic scale over the first DESCENT of the steps, and stays
-there.
+with e = ln(EBOPs / target): the price m of a per cent of EBOPs rises while there are too many and falls while there are
+too few. The target falls from the first EBOPs to the budget on a logarithmic scale over the first DESCENT of the steps, and
+stays there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 DESCENT = 0.6
-GAIN, RATE = 5.0, 400.0
+GAIN, RATE = 5.0, 50.0
 FIRST_PRICE = 0.01
 LEAST, GREATEST = math.log(1e-6), math.log(10.0)
 # The target is a little lower than the budget, so that chance does not leave the network above it.

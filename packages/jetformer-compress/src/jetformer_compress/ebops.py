@@ -57,6 +57,21 @@ def ebops_by_operation(network: FixedPointNetwork) -> dict[str, Tensor]:
     return costs
 
 
+def mean_bits(network: FixedPointNetwork) -> tuple[float, float]:
+    """Mean widths k + i + f of the weights of matrices, and of the numbers between operations that are rounded (one each
+    constituent and channel)."""
+    weights = [f"{linear.name}.weight" for linear in network.graph.of_kind("linear")]
+    activations = [operation.name for operation in network.graph.of_kind("features", "quantise")]
+    return _mean_bits(network, weights), _mean_bits(network, activations)
+
+
+def _mean_bits(network: FixedPointNetwork, names: list[str]) -> float:
+    bits = [
+        network.quantiser(name).kif.long().sum(-1).clamp(min=0).expand(network.shape(name)) for name in names
+    ]
+    return float(torch.cat([width.reshape(-1) for width in bits]).double().mean())
+
+
 def _cost(network: FixedPointNetwork, operation: Operation, sources: list[Bits], result: Bits) -> Tensor:
     width = sources[0].width
     if operation.op == "linear":

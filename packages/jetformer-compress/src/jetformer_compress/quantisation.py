@@ -10,12 +10,14 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 from jetformer_compress.budget import Budget
 from jetformer_compress.calibration import Widths, calibrate, calibrated
 from jetformer_compress.distillation import loss_with_teacher
-from jetformer_compress.ebops import ebops
+from jetformer_compress.ebops import ebops, mean_bits
 from jetformer_compress.errors import CompressError
 from jetformer_compress.learned_widths import learn, settled
 from jetformer_compress.lowering import lower
@@ -23,7 +25,7 @@ from jetformer_model.dataset import Dataset, TaggingData
 from jetformer_model.distributed import ALONE, Process
 from jetformer_model.fixed_point import FixedPointNetwork
 from jetformer_model.state import State
-from jetformer_model.training import Epoch, Loss, Recipe, TrainingResult, cross_entropy, fit
+from jetformer_model.training import Epoch, Loss, Recipe, TrainingResult, cross_entropy, fit, predict
 
 CALIBRATION_JETS = 4096
 # On 24,000 generated jets (6-bit weights, 8-bit activations) a peak of 4e-3 lost 0.6 points of accuracy, 2e-3 1.1, 5e-4 2.5.
@@ -63,7 +65,7 @@ def quantize_to_budget(
     widths: Widths = WIDE,
     recipe: Recipe = RECIPE,
     *,
-    learn_ranges: bool = True,
+    learn_ranges: bool = False,
     teacher: State | None = None,
     checkpoint: Path | None = None,
     progress: bool = False,
@@ -121,9 +123,36 @@ def settle(network: FixedPointNetwork, empty: FixedPointNetwork, budget: float) 
     return empty
 
 
-def budgets_to(first: float, last: float, number: int) -> list[float]:
-    """So many budgets, each the same part of the one before, from below `first` down to `last`."""
-    return [first * (last / first) ** (step / number) for step in range(1, number + 1)]
+def budgets_to(
+    state: State, training: Dataset, widths: Widths, ebops_wanted: float, number: int
+) -> list[float]:
+    """So many budgets, each the same part of the one before, from below the EBOPs of `widths` down to the wanted ones."""
+    if number == 1:
+        return [ebops_wanted]
+    first = measures(post_training(state, training, widths))["ebops"]
+    return [first * (ebops_wanted / first) ** (step / number) for step in range(1, number + 1)]
+
+
+def untrained(state: State, data: TaggingData, widths: Widths) -> TrainingResult:
+    """A fixed-point state by calibration alone; its only epoch has the number 0."""
+    network = post_training(state, data.train, widths)
+    epoch = judged(network, data)
+    metrics = epoch.metrics | measures(network)
+    return TrainingResult(dataclasses.replace(state, network=network, metrics=metrics), (), epoch)
+
+
+def judged(network: nn.Module, data: TaggingData) -> Epoch:
+    """Validation loss and accuracy of a network as it is."""
+    logits, labels = torch.from_numpy(predict(network, data.validation)), data.validation.labels
+    loss = float(functional.cross_entropy(logits, labels))
+    return Epoch(0, math.nan, loss, float((logits.argmax(1) == labels).double().mean()), 0.0)
+
+
+def measures(network: FixedPointNetwork) -> dict[str, float]:
+    """What a network in fixed point costs, for tables: EBOPs, mean bits of weights and of activations."""
+    weights, activations = mean_bits(network)
+    cost = float(ebops(network).detach())
+    return {"ebops": cost, "mean_weight_bits": weights, "mean_activation_bits": activations}
 
 
 def post_training(state: State, training: Dataset, widths: Widths) -> FixedPointNetwork:
@@ -131,11 +160,6 @@ def post_training(state: State, training: Dataset, widths: Widths) -> FixedPoint
     network = lower(state.network)
     calibrate(network, training.head(CALIBRATION_JETS), widths)
     return network
-
-
-def wide_ebops(state: State, training: Dataset, widths: Widths = WIDE) -> float:
-    """EBOPs before any width is learned: where a front starts."""
-    return float(ebops(post_training(state, training, widths)).detach())
 
 
 def _choose_widths(
@@ -195,7 +219,8 @@ def _trained(
         title=title,
         loss=loss,
     )
-    return TrainingResult(dataclasses.replace(state, network=network, metrics=best.metrics), history, best)
+    metrics = best.metrics | measures(network)
+    return TrainingResult(dataclasses.replace(state, network=network, metrics=metrics), history, best)
 
 
 def _loss(teacher: State | None, state: State, process: Process) -> Loss:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from jetformer_compress.binarisation import binarize
 from jetformer_compress.calibration import Widths
-from jetformer_compress.pruning import plan, prune
+from jetformer_compress.pruning import prune
+from jetformer_compress.pruning_plan import Pruning, plan
 from jetformer_compress.quantisation import post_training
 from jetformer_data.testing import ReaderContract
 from jetformer_model.config import Architecture
@@ -28,7 +30,12 @@ class TestPrunedState(StateWriterContract):
         self.data = dataclasses.replace(data, train=data.train.head(200), validation=data.validation.head(50))
 
     def write_state(self, path: Path) -> None:
-        save(path, prune(example_state(SHAPE), self.data, steps=1, recipe=Recipe(epochs=1)).state)
+        save(path, prune(example_state(SHAPE), self.data, Pruning(steps=1), Recipe(epochs=1)).state)
+
+
+class TestOneBitState(TestPrunedState):
+    def write_state(self, path: Path) -> None:
+        save(path, binarize(self.data, SHAPE, recipe=Recipe(epochs=1)).state)
 
 
 class TestFixedPointState(StateWriterContract):
@@ -55,7 +62,7 @@ class TestStateReader(StateReaderContract):
     expected_error = StateError
 
     def use_state(self, path: Path) -> Any:
-        return plan(load(path).architecture, 0.5)
+        return plan(load(path).architecture, Pruning(0.5))
 
 
 class TestArraySchema(ReaderContract):

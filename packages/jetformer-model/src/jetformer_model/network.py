@@ -54,9 +54,8 @@ class Attention(nn.Module):
     def attend(self, x: Tensor, layout: Layout, class_only: bool) -> Tensor:
         """The same without W_o: [..., a]."""
         h = self.norm(x, layout.mask)
-        if (
-            isinstance(layout, Packed) and not class_only
-        ):  # one product instead of three, which read h three times
+        # one product instead of three, which read h three times
+        if isinstance(layout, Packed) and not class_only and type(self.q) is nn.Linear:
             q, k, v = functional.linear(h, torch.cat([self.q.weight, self.k.weight, self.v.weight])).chunk(
                 3, -1
             )
@@ -107,6 +106,7 @@ class Block(nn.Module):
         return (
             isinstance(layout, Packed)
             and not torch.is_grad_enabled()
+            and type(feedforward.expand) is nn.Linear
             and x.dtype == feedforward.expand.weight.dtype
             and x.dtype in (torch.float16, torch.bfloat16)
             and d in FUSED_WIDTHS

@@ -99,7 +99,7 @@ def export(
 
 def exportable(state: State) -> nn.Module:
     """A copy of the state's network as a graph can hold it; raises ModelError where none can."""
-    if state.kind != "float":
+    if state.kind == "fixed_point":
         raise ModelError(
             "a fixed-point state cannot be exported to ONNX; jetformer-fpga makes firmware of it"
         )

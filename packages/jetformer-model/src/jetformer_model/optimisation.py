@@ -22,7 +22,9 @@ class Recipe:
 
     learning_rate: the highest
     scheduler: "onecycle": cosine up from a 25th and down to a 10,000th of the start, stepped a batch; "cosine": down to 0,
-        stepped an epoch; "plateau": halved after 2 epochs without a better validation loss, not below 1e-4
+        stepped an epoch; "plateau": times `plateau_factor` after `plateau_patience` epochs without a better validation
+        loss, not below 1e-4
+    betas: of AdamW
     warm_up: the share of OneCycle's steps before the peak
     decay_all: weight decay on norms, biases and the class token too, as published; they have no reason to be small
     clip_norm: longest gradient, over all parameters together; None: as it is
@@ -41,6 +43,9 @@ class Recipe:
     decay_all: bool = False
     clip_norm: float | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
+    plateau_factor: float = 0.5
+    plateau_patience: int = 2
+    betas: tuple[float, float] = (0.9, 0.999)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -68,6 +73,7 @@ def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
         lr=recipe.learning_rate,
+        betas=recipe.betas,
         fused=on_gpu or None,  # one kernel instead of many; on a CPU as PyTorch prefers
     )
 
@@ -95,6 +101,8 @@ class Schedule:
             self.schedule = cosine
             self.after_epoch = lambda validation_loss: cosine.step()
         else:
-            plateau = lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=2, min_lr=1e-4)
+            plateau = lr_scheduler.ReduceLROnPlateau(
+                optimiser, factor=recipe.plateau_factor, patience=recipe.plateau_patience, min_lr=1e-4
+            )
             self.schedule = plateau
             self.after_epoch = plateau.step

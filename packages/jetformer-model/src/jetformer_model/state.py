@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +21,7 @@ from jetformer_model.graph import Graph
 from jetformer_model.graph_shapes import Shape
 from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
+from jetformer_model.one_bit import OneBit, OneBitJetFormer
 from jetformer_model.taggers.registry import build
 from jetformer_model.taggers.tagger import Tagger
 
@@ -28,7 +29,7 @@ FORMAT = "jetformer-state"
 INTERFACE_VERSION = "2.0"
 READABLE_FLOAT_VERSIONS = ("1", "2")  # float states have not changed since 1.1
 _HEADER_KEY = "jetformer"
-Kind = Literal["float", "fixed_point"]
+Kind = Literal["float", "fixed_point", "one_bit"]
 Network = JetFormer | FixedPointNetwork | Tagger
 
 
@@ -44,7 +45,9 @@ class State:
 
     @property
     def kind(self) -> Kind:
-        """ "fixed_point" once quantised, else "float"."""
+        """ "fixed_point" once quantised, "one_bit" once binarised, else "float"."""
+        if isinstance(self.network, OneBitJetFormer):
+            return "one_bit"
         return "fixed_point" if isinstance(self.network, FixedPointNetwork) else "float"
 
     @property
@@ -91,6 +94,8 @@ def save(path: str | os.PathLike[str], state: State) -> None:
     }
     if isinstance(state.network, FixedPointNetwork):
         header["graph"] = state.network.graph.to_json()
+    if isinstance(state.network, OneBitJetFormer):
+        header["one_bit"] = dataclasses.asdict(state.network.form)
     require_folder(path)
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -193,12 +198,16 @@ def _empty_network(header: dict[str, Any], inputs: Inputs) -> Network:
     stored, kind = header.get("architecture"), header.get("kind")
     if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
         raise ModelError("the header has no entry 'architecture' with a name")
-    if kind not in ("float", "fixed_point"):
-        raise ModelError(f"kind: expected 'float' or 'fixed_point', got {kind!r}")
+    if kind not in get_args(Kind):
+        raise ModelError(f"kind: expected one of {', '.join(get_args(Kind))}, got {kind!r}")
     if kind == "fixed_point":
         network = FixedPointNetwork(Graph.from_json(header.get("graph", ())), stored)
         _expect_features(network.features, inputs)
         return network
+    if kind == "one_bit":
+        shape = Architecture.from_dict(stored)
+        _expect_features(shape.features, inputs)
+        return OneBitJetFormer(shape, OneBit.from_dict(header.get("one_bit")))
     return _float_network(stored, inputs)
 
 
@@ -234,6 +243,8 @@ def _empty_tagger(stored: dict[str, Any], inputs: Inputs) -> Tagger:
 
 
 def _fill(network: Network, tensors: dict[str, Tensor]) -> None:
+    if isinstance(network, OneBitJetFormer):
+        tensors = network.unpacked(tensors)
     expected = _described(network, tensors)
     for name, (dtype, shape) in expected.items():
         if name not in tensors:
@@ -269,7 +280,10 @@ def _described(network: Network, tensors: dict[str, Tensor]) -> dict[str, tuple[
 
 
 def _tensors(network: Network) -> dict[str, Tensor]:
-    stored = network.stored() if isinstance(network, FixedPointNetwork) else network.state_dict()
+    if isinstance(network, OneBitJetFormer):
+        stored = network.packed()
+    else:
+        stored = network.stored() if isinstance(network, FixedPointNetwork) else network.state_dict()
     return {name: tensor.detach().cpu().contiguous() for name, tensor in stored.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +34,7 @@ StateFile = Annotated[Path, typer.Argument(help="A float state (.safetensors) fr
 DataFile = Annotated[Path, typer.Argument(help="The jets that it was trained on (array schema, HDF5).")]
 Out = Annotated[Path, typer.Option(help="Where to write the new state; the log goes beside it as .csv.")]
 Seed = Annotated[int, typer.Option(help="Of the order of jets.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -51,21 +53,35 @@ def checkpoint_of(out: Path) -> Path:
 
 
 def finish(
-    command: str, out: Path, source: Path, result: TrainingResult, settings: dict[str, Any], as_json: bool
+    command: str,
+    out: Path,
+    source: Path,
+    result: TrainingResult,
+    settings: dict[str, Any],
+    as_json: bool,
+    test: dict[str, Any] | None = None,
 ) -> None:
-    """Write the new state with its origin and its log, remove what a killed command would have needed, print a summary."""
+    """Write the new state with its origin and its log, remove what a killed command would have needed, print a summary.
+
+    test: from `held_out.compare`
+    """
+    state = result.state
     step = {"settings": settings, "from": str(source), "version": version("jetformer-compress")}
-    save(out, dataclasses.replace(result.state, provenance=result.state.provenance | {command: step}))
+    metrics = dict(state.metrics)
+    if test:
+        step["test"] = test
+        metrics |= {"test_accuracy": test["after"]["accuracy"]}
+    save(out, dataclasses.replace(state, metrics=metrics, provenance=state.provenance | {command: step}))
     write_history(out.with_suffix(".csv"), result.history)
-    for checkpoint in out.parent.glob(f"{checkpoint_of(out).name}*"):
-        checkpoint.unlink()
+    _remove(checkpoint_of(out))
     summary = {
         "state": str(out),
-        "flops": flops(result.state.float_form),
+        "kilobytes": out.stat().st_size / 1024,
+        "flops": flops(state.float_form),
         "validation_loss": result.best.validation_loss,
         "validation_accuracy": result.best.validation_accuracy,
     }
-    show(summary, as_json)
+    show(summary | ({"test": test} if test else {}), as_json)
 
 
 def show(result: dict[str, Any], as_json: bool) -> None:
@@ -75,5 +91,20 @@ def show(result: dict[str, Any], as_json: bool) -> None:
         return
     table = Table(show_header=False)
     for key, value in result.items():
-        table.add_row(key, f"{value:.4f}" if isinstance(value, float) else f"{value}")
+        if key == "test":
+            for name in (one for one in ("before", "after", "difference") if one in value):
+                table.add_row(f"test accuracy, {name} (%)", _percent(value[name]))
+        else:
+            table.add_row(key, f"{value:.4f}" if isinstance(value, float) else f"{value}")
     console.print(table)
+
+
+def _percent(found: dict[str, Any]) -> str:
+    low, high = found["interval"]
+    return f"{100 * found['accuracy']:.2f} ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def _remove(checkpoint: Path) -> None:
+    if checkpoint.is_dir():
+        shutil.rmtree(checkpoint)
+    checkpoint.unlink(missing_ok=True)

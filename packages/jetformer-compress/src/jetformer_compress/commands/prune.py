@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from jetformer_compress import pruning
+from jetformer_compress import held_out, pruning
 from jetformer_compress.commands.application import (
     AsJson,
     DataFile,
-    Out,
+    Device,
     Seed,
     StateFile,
     app,
     checkpoint_of,
+    console,
     finish,
 )
+from jetformer_compress.errors import CompressError
+from jetformer_compress.pruning_plan import Pruning, plan, with_target
+from jetformer_compress.pruning_steps import Step
+from jetformer_model.config import Architecture
 from jetformer_model.dataset import tagging_data_for
-from jetformer_model.flops import flops
+from jetformer_model.distributed import processes
+from jetformer_model.flops import flops, parameters
 from jetformer_model.state import load, require_folder
 
 
@@ -27,28 +37,119 @@ from jetformer_model.state import load, require_folder
 def prune(
     state: StateFile,
     data: DataFile,
-    out: Out,
-    ratio: Annotated[float, typer.Option(help="Share of head and hidden dimensions to remove.")] = 0.5,
-    steps: Annotated[int, typer.Option(help="Prune in so many steps, fine-tuning after each.")] = 5,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write the new state; the log goes beside it as .csv.")
+    ] = None,
+    ratio: Annotated[
+        float | None, typer.Option(help="Share of dimensions to remove; 0.5 if not given.")
+    ] = None,
+    target_flops: Annotated[
+        int | None, typer.Option(help="Instead of --ratio: the smallest that leaves at most so many FLOPs.")
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(help="Prune in so many steps, fine-tuning after each.")
+    ] = Pruning.steps,
+    importance: Annotated[
+        str, typer.Option(help="taylor (change of the loss), l1 or l2 (size of the weights).")
+    ] = Pruning.importance,
+    scope: Annotated[
+        str, typer.Option(help="layer: the same share of each layer; global: one ranking over all blocks.")
+    ] = Pruning.scope,
+    heads: Annotated[
+        bool, typer.Option("--heads", help="Remove whole heads, not dimensions inside heads.")
+    ] = False,
+    residual: Annotated[
+        bool, typer.Option("--residual", help="Narrow the residual stream and the class token too.")
+    ] = False,
     epochs: Annotated[int, typer.Option(help="Epochs of fine-tuning a step.")] = pruning.RECIPE.epochs,
+    batch_size: Annotated[int, typer.Option(help="Jets a training step.")] = pruning.RECIPE.batch_size,
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = pruning.RECIPE.learning_rate,
     seed: Seed = 0,
+    device: Device = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    keep_steps: Annotated[
+        bool, typer.Option("--keep-steps", help="Leave each step's state beside OUT, as OUT.step1 and so on.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove the head and hidden dimensions that matter least, and fine-tune.
+    """Remove the dimensions or heads that matter least, in steps, and fine-tune after each.
 
     jetformer-compress prune tiny.safetensors jets.h5 --ratio 0.5 --out pruned.safetensors
+
+    jetformer-compress prune tiny.safetensors jets.h5 --target-flops 15000 --scope global --dry-run
+
+    Killed and run again, the same command goes on after the last whole epoch (OUT.partial). The test split is read once, at
+    the end, for the accuracies before and after.
     """
-    require_folder(out)
+    if out is None and not dry_run:
+        raise CompressError("--out: where shall the pruned state go? (or --dry-run to see the plan alone)")
+    if out is not None:
+        require_folder(out)
+    if ratio is not None and target_flops is not None:
+        raise CompressError("--ratio and --target-flops: give one of them")
     loaded = load(state)
-    before, after = loaded.architecture, pruning.plan(loaded.architecture, ratio)
-    plan = (
-        f"plan: q, k, v {before.attention_dims} -> {after.attention_dims}, hidden {before.feedforward_dims} -> "
-        f"{after.feedforward_dims}, FLOPs {flops(before):,} -> {flops(after):,}"
+    before = pruning.prunable(loaded).architecture
+    how = Pruning(Pruning.ratio if ratio is None else ratio, steps, cast(Any, importance), cast(Any, scope))
+    how = dataclasses.replace(how, heads=heads, residual=residual)
+    if target_flops is not None:
+        how = with_target(before, how, target_flops)
+    recipe = dataclasses.replace(
+        pruning.RECIPE, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
     )
-    if not as_json:
-        print(plan)
-    recipe = dataclasses.replace(pruning.RECIPE, epochs=epochs, seed=seed)
+    plan(before, how)  # a ratio that cannot be is refused before the jets are read
     jets = tagging_data_for(loaded, data)
-    result = pruning.prune(loaded, jets, ratio, steps, recipe, checkpoint=checkpoint_of(out), progress=True)
-    settings = {"ratio": ratio, "steps": steps, "recipe": dataclasses.asdict(recipe)}
-    finish("prune", out, state, result, settings, as_json)
+    with processes(device) as process:
+        after = pruning.foresee(loaded, jets, how, recipe, process.device)
+        _show_plan(before, after, how, as_json, dry_run)
+        if dry_run or out is None:
+            return
+        held_out.require_test_jets(data)
+        taken: list[Step] = []
+        folder = checkpoint_of(out)
+        result = pruning.prune(
+            loaded, jets, how, recipe, folder=folder, progress=True, process=process, after_step=taken.append
+        )
+        test = held_out.compare(loaded, result.state, data, process.device)
+    if keep_steps:
+        for path in folder.glob("step*.safetensors"):
+            path.rename(out.with_name(f"{out.stem}.{path.name}"))
+    settings = {
+        "pruning": dataclasses.asdict(how),
+        "recipe": dataclasses.asdict(recipe),
+        "steps": [_facts(step) for step in taken],
+    }
+    finish("prune", out, state, result, settings, as_json, test)
+
+
+def _facts(step: Step) -> dict[str, Any]:
+    best = min(step.history, key=lambda epoch: epoch.validation_loss)
+    return {"flops": flops(step.network.architecture), **best.metrics}
+
+
+def _show_plan(before: Architecture, after: Architecture, how: Pruning, as_json: bool, alone: bool) -> None:
+    facts = {
+        name: {"flops": flops(one), "parameters": parameters(one), **one.to_dict()}
+        for name, one in (("before", before), ("after", after))
+    }
+    if as_json:
+        if alone:
+            print(json.dumps({"pruning": dataclasses.asdict(how), **facts}, indent=2))
+        return
+    table = Table("", "q, k, v", "heads", "hidden", title=f"Plan: ratio {how.ratio:.4g} in {how.steps} steps")
+    rows = zip(
+        before.attention_dims,
+        after.attention_dims,
+        before.feedforward_dims,
+        after.feedforward_dims,
+        strict=True,
+    )
+    for number, (a, a_left, m, m_left) in enumerate(rows):
+        heads = f"{before.heads} x {a // before.heads} -> {after.heads} x {a_left // after.heads}"
+        table.add_row(f"block {number}", f"{a} -> {a_left}", heads, f"{m} -> {m_left}")
+    table.add_section()
+    if before.embed_dim != after.embed_dim:
+        table.add_row("residual", f"{before.embed_dim} -> {after.embed_dim}")
+    for name in ("FLOPs", "parameters"):
+        key = name.lower()
+        table.add_row(name, f"{facts['before'][key]:,} -> {facts['after'][key]:,}")
+    (console if alone else Console(stderr=True)).print(table)

@@ -20,6 +20,7 @@ from jetformer_model.fixed_point import FixedPointNetwork
 from jetformer_model.graph import Graph
 from jetformer_model.graph_builder import GraphBuilder
 from jetformer_model.network import JetFormer
+from jetformer_model.one_bit import OneBitJetFormer
 from jetformer_model.state import Network, architecture_of
 from jetformer_model.taggers.deep_sets import DeepSets
 from jetformer_model.taggers.jedi_linear import JediLinear
@@ -50,7 +51,7 @@ def lower(network: Network) -> FixedPointNetwork:
         raise CompressError(
             "this network is in fixed point already; quantise the float state that it was made from"
         )
-    graph, tensors = lower_tagger(network)
+    graph, tensors = lower_tagger(network.plain() if isinstance(network, OneBitJetFormer) else network)
     return FixedPointNetwork(graph, architecture_of(network), tensors).eval()
 
 

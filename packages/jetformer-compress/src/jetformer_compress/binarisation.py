@@ -1,0 +1,72 @@
+"""Training with weights of one bit: BitLinear (`jetformer_model.one_bit`) in the blocks, embedding and head in float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from jetformer_compress.errors import CompressError
+from jetformer_model.config import Architecture
+from jetformer_model.dataset import TaggingData
+from jetformer_model.distributed import ALONE, Process
+from jetformer_model.network import JetFormer
+from jetformer_model.one_bit import OneBit, OneBitJetFormer
+from jetformer_model.state import State
+from jetformer_model.training import Recipe, TrainingResult, fit
+
+# As published: from scratch, with the rate lowered wherever the validation loss stops falling.
+RECIPE = Recipe(
+    epochs=80,
+    batch_size=128,
+    learning_rate=8e-4,
+    patience=12,
+    scheduler="plateau",
+    plateau_factor=0.8,
+    plateau_patience=5,
+    betas=(0.9, 0.98),
+)
+
+
+def binarize(
+    data: TaggingData,
+    start: Architecture | JetFormer,
+    form: OneBit | None = None,
+    recipe: Recipe = RECIPE,
+    *,
+    checkpoint: Path | None = None,
+    progress: bool = False,
+    process: Process = ALONE,
+    compiled: bool = False,
+) -> TrainingResult:
+    """Train a one-bit JetFormer: from scratch if `start` is an architecture, from its weights if it is a network.
+
+    The result holds W_b alone, as a file does. Other arguments: as of `jetformer_model.training.fit`.
+    """
+    torch.manual_seed(recipe.seed)
+    network = OneBitJetFormer(start if isinstance(start, Architecture) else start.architecture, form)
+    if isinstance(start, JetFormer):
+        network.load_state_dict(start.state_dict())
+    history, best = fit(
+        network,
+        data.train,
+        data.validation,
+        recipe,
+        checkpoint=checkpoint,
+        progress=progress,
+        title="one-bit training",
+        process=process,
+        compiled=compiled,
+    )
+    state = State(network.freeze(), data.inputs, data.class_names, best.metrics)
+    return TrainingResult(state, history, best)
+
+
+def binarizable(state: State) -> JetFormer:
+    """The network of a float JetFormer. Raises CompressError for any other."""
+    if state.kind == "one_bit":
+        raise CompressError("the weights of this network have one bit already")
+    if state.kind != "float" or not isinstance(state.network, JetFormer):
+        kind = "fixed-point network" if state.kind != "float" else state.name
+        raise CompressError(f"only float JetFormers can be given one-bit weights, and this is a {kind}")
+    return state.network
