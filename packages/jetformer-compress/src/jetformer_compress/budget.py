@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 DESCENT = 0.6
-GAIN, RATE = 5.0, 50.0
+GAIN, RATE = 10.0, 20.0
 FIRST_PRICE = 0.01
 LEAST, GREATEST = math.log(1e-6), math.log(10.0)
 # The target is a little lower than the budget, so that chance does not leave the network above it.
