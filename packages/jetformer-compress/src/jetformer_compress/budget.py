@@ -43,11 +43,12 @@ class Budget(nn.Module):
         """What is added to the loss of a training step."""
         log_ebops = ebops.clamp(min=1).log()
         now = log_ebops.detach()
-        self.log_first = torch.where(self.log_first.isnan(), now, self.log_first)
+        # in place, so that a step that is recorded on a GPU goes on with what it left
+        self.log_first.copy_(torch.where(self.log_first.isnan(), now, self.log_first))
         error = now - self._target()
         price = (self.log_price + GAIN * error).clamp(LEAST, GREATEST).exp()
-        self.log_price = (self.log_price + RATE / self.steps * error).clamp(LEAST, GREATEST)
-        self.step = self.step + 1
+        self.log_price.copy_((self.log_price + RATE / self.steps * error).clamp(LEAST, GREATEST))
+        self.step.add_(1)
         return price * log_ebops
 
     def _target(self) -> Tensor:

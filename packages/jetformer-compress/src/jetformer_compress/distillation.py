@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from jetformer_compress.errors import CompressError
+from jetformer_model.gradients import Loss, cross_entropy
 from jetformer_model.state import State
-from jetformer_model.training import Loss, cross_entropy
 
 SHARE, TEMPERATURE = 0.5, 2.0
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from jetformer_model.augmentation import TurnedJets, planes
@@ -25,6 +25,7 @@ from jetformer_model.config import Architecture
 from jetformer_model.dataset import Dataset, Jets, TaggingData
 from jetformer_model.distributed import ALONE, Process
 from jetformer_model.errors import ModelError
+from jetformer_model.gradients import Gradients, Loss, cross_entropy
 from jetformer_model.network import JetFormer
 from jetformer_model.optimisation import Recipe, Schedule, make_optimiser
 from jetformer_model.state import Network, State
@@ -38,15 +39,6 @@ __all__ = ["Epoch", "Recipe", "TrainingResult", "fit", "predict", "train"]
 EVALUATION_CONSTITUENTS = 65_536
 # Below so many multiply-accumulates a step, threads cost more than they bring; on busy cores up to 10 times more.
 SINGLE_THREAD_WORK = 50_000_000
-
-
-# (logits, x, where, labels) -> what is minimised; x and where as the network got them
-Loss = Callable[[Tensor, Tensor, Any, Tensor], Tensor]
-
-
-def cross_entropy(logits: Tensor, x: Tensor, where: object, labels: Tensor) -> Tensor:
-    """Mean over jets."""
-    return functional.cross_entropy(logits, labels)
 
 
 @dataclass(frozen=True)
@@ -153,6 +145,10 @@ def fit(
     generator = torch.Generator().manual_seed(recipe.seed)
     steps = math.ceil(len(training) / recipe.batch_size) * recipe.epochs
     optimiser = make_optimiser(network, recipe)
+    alone_on_gpu = process.world == 1 and process.device.type == "cuda" and not compiled
+    gradients = Gradients(
+        whole, loss, bf16=recipe.precision == "bf16", recorded=recipe.batch_size if alone_on_gpu else 0
+    )
     schedule = Schedule(optimiser, recipe, steps)
     moving = MovingParts(network, optimiser, schedule.schedule, generator)
     store = Checkpoint(checkpoint, start) if checkpoint and start else None
@@ -167,7 +163,7 @@ def fit(
             measured = None
             with suppress(torch.cuda.OutOfMemoryError):
                 training_loss = _one_epoch(
-                    whole, training, recipe, generator, optimiser, schedule, process, loss
+                    gradients, training, recipe, generator, optimiser, schedule, process
                 )
                 measured = training_loss, *_loss_and_accuracy(network, validation, process)
             if measured is None:  # only here is the memory free again that the failed step held
@@ -208,30 +204,23 @@ def answers(network: nn.Module, data: Jets) -> tuple[NDArray[np.float64], NDArra
 
 
 def _one_epoch(
-    network: nn.Module,
+    gradients: Gradients,
     data: Jets,
     recipe: Recipe,
     generator: torch.Generator,
     optimiser: torch.optim.Optimizer,
     schedule: Schedule,
     process: Process,
-    loss_of: Loss,
 ) -> float:
-    network.train()
+    network = gradients.network.train()
     total, jets = torch.zeros((), dtype=torch.float64, device=process.device), 0
     for x, where, labels in data.batches(recipe.batch_size, generator, process.rank, process.world):
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            logits = network(x, where)
-        loss = loss_of(logits.float(), x, where, labels)
-        optimiser.zero_grad()
-        loss.backward()
+        loss = gradients(x, where, labels)
         if recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
         optimiser.step()
         schedule.after_step()
-        total += loss.detach().double() * len(
-            labels
-        )  # on the device: asking for the number would wait for it
+        total += loss.double() * len(labels)  # on the device: asking for the number would wait for it
         jets += len(labels)
     sum_of_losses, all_jets = process.total(total.item(), jets)
     return sum_of_losses / all_jets
