@@ -37,6 +37,7 @@ COLUMNS = (
     "mean_weight_bits",
     "mean_activation_bits",
 )
+TITLES = ("accuracy (%)", "float (%)", "EBOPs", "weight bits", "activation bits")
 SHARING_HELP = f"Which numbers share a format: {', '.join(SHARINGS)}."
 
 
@@ -148,7 +149,7 @@ def _write_front(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    table = Table("state", "accuracy (%)", "float (%)", "EBOPs", "weight bits", "activation bits")
+    table = Table("state", *(title.replace(" ", "\n") for title in TITLES))
     for row in rows:
         accuracy, before, cost, weights, activations = (row[column] for column in COLUMNS)
         percents = (f"{100 * accuracy:.2f}", f"{100 * before:.2f}")
