@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from optuna.trial import FrozenTrial
 
 from jetformer_hpo.errors import SearchError
 
@@ -50,6 +48,6 @@ def feasible(constraints: Sequence[Constraint], measured: Mapping[str, float]) -
     return all(constraint.violation(measured) <= 0 for constraint in constraints)
 
 
-def for_sampler(constraints: Sequence[Constraint]) -> Callable[[FrozenTrial], Sequence[float]]:
-    """As Optuna's samplers ask for them: 0 or less where fulfilled."""
-    return lambda trial: [constraint.violation(trial.user_attrs["measured"]) for constraint in constraints]
+def violations(constraints: Sequence[Constraint], measured: Mapping[str, float]) -> dict[str, float]:
+    """By how much each is missed, as Optuna stores it: 0 or less where it is fulfilled."""
+    return {str(constraint): constraint.violation(measured) for constraint in constraints}

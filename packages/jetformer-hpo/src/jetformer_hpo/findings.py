@@ -17,7 +17,7 @@ from jetformer_hpo.constraints import Constraint
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.front import Candidate, Goal, Repeated, knee, pareto, smallest
 from jetformer_hpo.space import Space
-from jetformer_hpo.study import MEASURED, REPEAT_OF, load_study, open_storage, space_of
+from jetformer_hpo.study import MEASURED, load_study, open_storage, space_of
 
 PICKS = ("smallest-feasible", "knee")
 _CONFIRMED = "confirmed:"
@@ -114,7 +114,7 @@ def read(study: Study) -> Findings:
     return Findings(
         goals,
         tuple(constraints.parse(text) for text in settings["constraints"]),
-        tuple(_candidate(study, space, trial) for trial in trials if REPEAT_OF not in trial.user_attrs),
+        tuple(_candidate(study, space, trial) for trial in trials),
         settings["request"],
     )
 

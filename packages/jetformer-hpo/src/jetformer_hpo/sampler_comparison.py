@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import optuna
 from numpy.typing import NDArray
 
-from jetformer_hpo.constraints import Constraint, feasible, for_sampler
+from jetformer_hpo.constraints import Constraint, feasible
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.hypervolume import Scale, growth
+from jetformer_hpo.proposals import Proposer, Result
 from jetformer_hpo.samplers import START_UP, make_sampler
-from jetformer_hpo.search import PATIENCE
 from jetformer_hpo.space import Point
-from jetformer_hpo.study import MEASURED, Direction
+from jetformer_hpo.study import Direction
 from jetformer_hpo.tabulated import Measured, Table
 
 BAND = (0.16, 0.5, 0.84)  # what lies between the outer two is one standard deviation, were it a Gaussian
@@ -142,25 +141,13 @@ def run(
     sampler: str, table: Table, problem: Problem, trials: int, *, seed: int, start_up: int = START_UP
 ) -> list[Point]:
     """Different points in the order in which they are tried, `trials` or all that there are."""
-    violations = for_sampler(problem.constraints) if problem.constraints else None
-    chosen = make_sampler(sampler, seed=seed, space=table.space, constraints=violations, start_up=start_up)
-    study = optuna.create_study(directions=problem.directions, sampler=chosen)
-    tried: dict[Point, None] = {}
-    repeats = 0
-    while len(tried) < min(trials, len(table.space)):
-        if repeats == PATIENCE:
-            untried = table.space.untried(tried, seed)
-            assert untried is not None
-            study.enqueue_trial(table.space.parameters(untried))
-        trial = study.ask()
-        point = table.space.suggest(trial)
-        repeats = repeats + 1 if point in tried else 0
-        tried[point] = None
-        measured = table(point)
-        if violations:
-            trial.set_user_attr(MEASURED, measured)
-        study.tell(trial, problem.values(measured))
-    return list(tried)
+    chosen = make_sampler(sampler, seed=seed, space=table.space, start_up=start_up)
+    proposer = Proposer(table.space, problem.directions, chosen, problem.constraints, seed)
+    while len(proposer.known) < min(trials, len(table.space)):
+        point = proposer.propose()
+        assert point is not None
+        proposer.learn(point, Result(problem.values(table(point)), table(point)))
+    return list(proposer.known)
 
 
 def _scale(table: Table, name: str, constraints: Sequence[Constraint]) -> Scale:

@@ -8,12 +8,11 @@ random order.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GridSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial
 
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.extras import require
@@ -24,21 +23,17 @@ START_UP = 20  # random trials before a model is made of them, as published
 # Small against 96 points, so that selection begins early; Optuna's 50 would draw half of the space at random.
 POPULATION = 16
 
-Violations = Callable[[FrozenTrial], Sequence[float]]
-
 
 def make_sampler(
     name: str,
     *,
     seed: int,
     space: Space,
-    constraints: Violations | None = None,
     start_up: int = START_UP,
     population: int = POPULATION,
 ) -> BaseSampler:
     """A sampler for one study.
 
-    constraints: violations of a finished trial, 0 or less where fulfilled; "random" and "grid" don't look at them
     start_up: random trials before "tpe" and "botorch" model anything
     population: of "nsga2" and "nsga3", whose first generation is random
     Raises SearchError for an unknown name, and for "botorch" where its extra is missing.
@@ -51,21 +46,14 @@ def make_sampler(
         return _Grid(space.as_dict(), seed=seed)
     if name == "tpe":
         # All axes at once: as good as one by one on the table that ships (20 seeds), and 5 times faster.
-        return _constrained(TPESampler, constraints, seed=seed, n_startup_trials=start_up, multivariate=True)
+        return TPESampler(seed=seed, n_startup_trials=start_up, multivariate=True)
     if name == "botorch":
-        return _constrained(_botorch(), constraints, seed=seed, n_startup_trials=start_up)
-    genetic = NSGAIISampler if name == "nsga2" else NSGAIIISampler
-    return _constrained(genetic, constraints, seed=seed, population_size=population)
-
-
-def _constrained(
-    kind: Callable[..., BaseSampler], constraints: Violations | None, **settings: Any
-) -> BaseSampler:
-    """Optuna 5 prefers `Trial.set_constraint`, which Optuna 4 lacks; both take a function, until Optuna 7."""
+        return _botorch()(seed=seed, n_startup_trials=start_up)
+    if name == "nsga2":
+        return NSGAIISampler(seed=seed, population_size=population)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*constraints_func", FutureWarning)
-        warnings.simplefilter("ignore", ExperimentalWarning)  # NSGA-III; in Optuna 4 constraints as well
-        return kind(constraints_func=constraints, **settings)
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return NSGAIIISampler(seed=seed, population_size=population)
 
 
 def _botorch() -> Callable[..., BaseSampler]:

@@ -7,43 +7,36 @@ is killed, at most the trials that it was running are begun again, by itself whe
 from __future__ import annotations
 
 import json
-import time
-import warnings
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from jetformer_hpo.claims import Claims
+from jetformer_hpo.constraints import Constraint, violations
+from jetformer_hpo.proposals import Proposer, Result
 from jetformer_hpo.space import Point, Space
-from jetformer_hpo.study import (
-    FAILURE,
-    HEARTBEAT,
-    MEASURED,
-    REPEAT_OF,
-    enqueue_again,
-    fail_dead_trials,
-    tried,
-)
+from jetformer_hpo.study import FAILURE, LOST, MEASURED, fail_dead_trials, is_spent
 from jetformer_hpo.workers import Failed, Work, Worker
 
-# After so many proposals in a row of points already known, an untried one is drawn at random: spaces are small.
-PATIENCE = 10
-_POLL = 0.005
+# Seconds until the database is looked at again, where others have the rest of the work.
 _IDLE = 0.5
 
 
 @dataclass
 class Running:
-    """A trial at work. `attempts`: how often it was started."""
+    """A point at work. `trial`: as the storage names it; `attempts`: how often it was started."""
 
-    trial: Trial
+    trial: int
     point: Point
     worker: Worker
     attempts: int = 1
@@ -53,133 +46,127 @@ class Running:
 class Search:
     """A search that is going on.
 
-    storage: the database of the study
-    study: with a sampler
+    storage, study: the database and the study in it
+    sampler: proposes the points
     work: does what a trial is, in a process of its own, see `workers`
     request: what each request.json holds besides the point's settings and the seed
     folder: gets a folder for each trial
     trials: different points to try in all
     time_limit: seconds a trial
+    constraints: what the sampler is to fulfil
     seed: of the networks' weights and of untried points that are drawn
+    progress: told how many points are done
+    alive: trials, as the storage names them, for which this process gives signs of life
     """
 
     storage: RDBStorage
     study: Study
     space: Space
     objectives: Sequence[str]
+    sampler: BaseSampler
     work: Work
     request: dict[str, Any]
     folder: Path
     trials: int
     workers: int = 1
     time_limit: float = float("inf")
+    constraints: Sequence[Constraint] = ()
     seed: int = 0
     progress: Callable[[int], object] = lambda done: None
     running: list[Running] = field(default_factory=list)
+    alive: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.budget = min(self.trials, len(self.space))
         self.study_id = self.storage.get_study_id_from_name(self.study.study_name)
         self.claims = Claims(self.storage.engine, self.study_id)
-        self._last_heartbeat = 0.0
-        self._repeats = 0
+        self.proposer = Proposer(self.space, self.study.directions, self.sampler, self.constraints, self.seed)
 
     def run(self) -> None:
         """Go on until the budget is spent. Interrupted, it ends its trials, which are taken up by the next start."""
+        over = threading.Event()
+        threading.Thread(target=self._keep_alive, args=(over,), daemon=True).start()
         try:
-            while not self._is_complete():
-                self._keep_alive()
-                if len(self.running) < self.workers and self._start_next():
-                    continue
-                if not self._finish_those_done():
-                    time.sleep(_POLL if self.running else _IDLE)
+            while self._start_what_there_is() or self.running:
+                wait([running.worker.sentinel for running in self.running], _IDLE)
+                self._finish_those_done()
         except BaseException:
             self._stop()
             raise
+        finally:
+            over.set()
 
-    def _is_complete(self) -> bool:
-        return not self.running and len(tried(self._trials(), self.space)) >= self.budget
+    def _keep_alive(self, over: threading.Event) -> None:
+        """In a thread of its own: a sampler may think for longer than others are willing to wait for a sign of life."""
+        while not over.wait(self.storage.heartbeat_interval):
+            with suppress(*LOST):  # whoever uses the database for more will say so
+                for trial in list(self.alive):
+                    self.storage.record_heartbeat(trial)
+                fail_dead_trials(self.study)
 
-    def _trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
-
-    def _keep_alive(self) -> None:
-        if time.monotonic() - self._last_heartbeat < HEARTBEAT:
-            return
-        self._last_heartbeat = time.monotonic()
-        for running in self.running:
-            self._heartbeat(running.trial)
-        fail_dead_trials(self.study)
-
-    def _id(self, number: int) -> int:
-        """As the storage names a trial."""
-        return self.storage.get_trial_id_from_study_id_trial_number(self.study_id, number)
-
-    def _heartbeat(self, trial: Trial) -> None:
-        self.storage.record_heartbeat(self._id(trial.number))
-
-    def _start_next(self) -> bool:
-        """Ask for a point and begin its training, or answer it from what is known; False if there is nothing to begin."""
-        if not self._has_room():
-            return False
-        if self._repeats >= PATIENCE:
-            self._propose_untried()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # heartbeats are recorded here, by us
-            trial = self.study.ask()
-        self._heartbeat(trial)
-        point = self.space.suggest(trial)
-        holder = self.claims.claim(point, trial.number, self.budget)
-        if holder is not None and holder != trial.number:
-            holder = self._answer_or_take_over(trial, point, holder)
-        if holder != trial.number:
-            self._repeats += 1
-            if holder is None:  # all slots are taken; whoever has them may die yet
-                self._tell(trial, None)
+    def _start_what_there_is(self) -> bool:
+        """Begin trials while there are workers and points for them; False when all points are done."""
+        while len(self.running) < self.workers:
+            claimed, trials = self.claims.points(), self.study.get_trials(deepcopy=False)
+            done = self._learn(claimed, trials)
+            self.progress(done)
+            if done >= self.budget:
                 return False
-            return True
-        self._repeats = 0
-        self._begin(trial, point)
+            if not (self._take_over_a_dead_one(claimed, trials) or self._begin_a_new_one(claimed)):
+                break
         return True
 
-    def _has_room(self) -> bool:
-        if self.claims.count() < self.budget:
-            return True
-        # else only points of dead trials are left to do
-        return any(trial.state is TrialState.WAITING for trial in self._trials())
+    def _learn(self, claimed: dict[Point, int], trials: Sequence[FrozenTrial]) -> int:
+        """Tell the proposer what all searches have found; how many points are done."""
+        done = 0
+        for point, number in claimed.items():
+            trial = trials[number]
+            done += is_spent(trial)
+            self.proposer.learn(point, _result(trial) if is_spent(trial) else None)
+        return done
 
-    def _begin(self, trial: Trial, point: Point) -> None:
-        folder = self.folder / f"{trial.number:05d}"
+    def _take_over_a_dead_one(self, claimed: dict[Point, int], trials: Sequence[FrozenTrial]) -> bool:
+        for point, holder in claimed.items():
+            if trials[holder].state is TrialState.FAIL and not is_spent(trials[holder]):
+                return self._begin(point, holder)
+        return False
+
+    def _begin_a_new_one(self, claimed: dict[Point, int]) -> bool:
+        if len(claimed) >= self.budget:
+            return False
+        point = self.proposer.propose()
+        return point is not None and self._begin(point)
+
+    def _begin(self, point: Point, before: int | None = None) -> bool:
+        """Make a trial, and train the point unless somebody else was faster. `before`: the dead trial that had it."""
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params=self.space.parameters(point),
+            distributions=self.space.distributions,
+            system_attrs=self.proposer.notes(point),
+        )
+        trial = self.storage.create_new_trial(self.study_id, template)
+        # in this order: a claim stands for a trial that will be missed when it falls silent
+        self.storage.record_heartbeat(trial)
+        self.alive.add(trial)
+        number = self.storage.get_trial(trial).number
+        if not self._claim(point, number, before):
+            self._end(trial, {}, None)
+            return True
+        folder = self.folder / f"{number:05d}"
         folder.mkdir(parents=True, exist_ok=True)
         request = self.request | {"settings": self.space.settings(point), "seed": self.seed}
         (folder / "request.json").write_text(json.dumps(request, indent=1))
         self.running.append(Running(trial, point, Worker(self.work, folder, self.time_limit)))
+        return True
 
-    def _answer_or_take_over(self, trial: Trial, point: Point, holder: int) -> int | None:
-        """Who has the point now, `trial` where the holder has died; otherwise the trial has been told what is known."""
-        earlier = self.storage.get_trial(self._id(holder))
-        if earlier.state is TrialState.COMPLETE:
-            trial.set_user_attr(REPEAT_OF, holder)
-            trial.set_user_attr(MEASURED, earlier.user_attrs[MEASURED])
-            self.study.tell(trial, earlier.values)
-        elif earlier.state is TrialState.FAIL and FAILURE not in earlier.user_attrs:
-            if self.claims.take_over(point, holder, trial.number):
-                return trial.number
-            self.study.tell(trial, state=TrialState.FAIL)
-        else:
-            trial.set_user_attr(REPEAT_OF, holder)
-            self.study.tell(trial, state=TrialState.FAIL)
-        return holder
+    def _claim(self, point: Point, number: int, before: int | None) -> bool:
+        if before is None:
+            return self.claims.claim(point, number, self.budget) == number
+        return self.claims.take_over(point, before, number)
 
-    def _propose_untried(self) -> None:
-        chosen = self.space.untried(self.claims.points(), self.seed)
-        if chosen is not None:
-            self.study.enqueue_trial(self.space.parameters(chosen))
-        self._repeats = 0
-
-    def _finish_those_done(self) -> bool:
-        done = [running for running in self.running if running.worker.is_done]
-        for running in done:
+    def _finish_those_done(self) -> None:
+        for running in [running for running in self.running if running.worker.is_done]:
             try:
                 self._finish(running)
             except Failed as failed:
@@ -187,28 +174,37 @@ class Search:
                     running.worker = Worker(self.work, running.worker.folder, self.time_limit)
                     running.attempts += 1
                     continue
-                running.trial.set_user_attr(FAILURE, failed.reason)
-                self._tell(running.trial, None)
+                self._end(running.trial, {FAILURE: failed.reason}, None)
             self.running.remove(running)
-            self.progress(len(tried(self._trials(), self.space)))
-        return bool(done)
 
     def _finish(self, running: Running) -> None:
-        found = running.worker.result()
-        values = found["values"]
-        running.trial.set_user_attr(MEASURED, values)
-        running.trial.set_user_attr("folder", str(running.worker.folder))
-        self._tell(running.trial, [values[name] for name in self.objectives])
+        values = running.worker.result()["values"]
+        found = {MEASURED: values, "folder": str(running.worker.folder)}
+        with suppress(UpdateFinishedTrialError):
+            trial = Trial(self.study, running.trial)
+            for name, violation in violations(self.constraints, values).items():
+                trial.set_constraint(name, violation)
+        self._end(running.trial, found, [values[name] for name in self.objectives])
 
-    def _tell(self, trial: Trial, values: list[float] | None) -> None:
+    def _end(self, trial: int, found: dict[str, Any], values: list[float] | None) -> None:
+        self.alive.discard(trial)
         # Finished already: somebody took us for dead, and has the point trained again.
         with suppress(UpdateFinishedTrialError):
-            self.study.tell(trial, values, state=None if values else TrialState.FAIL)
+            for name, value in found.items():
+                self.storage.set_trial_user_attr(trial, name, value)
+            state = TrialState.FAIL if values is None else TrialState.COMPLETE
+            self.storage.set_trial_state_values(trial, state, values)
 
     def _stop(self) -> None:
         for running in self.running:
             running.worker.stop()
-        for running in self.running:
-            self._tell(running.trial, None)
-            enqueue_again(self.study, self.storage.get_trial(self._id(running.trial.number)))
+        with suppress(*LOST):
+            for running in self.running:
+                self._end(running.trial, {}, None)
         self.running.clear()
+
+
+def _result(trial: FrozenTrial) -> Result:
+    if trial.state is TrialState.FAIL:
+        return Result(None)
+    return Result(trial.values, trial.user_attrs[MEASURED], trial.system_attrs)

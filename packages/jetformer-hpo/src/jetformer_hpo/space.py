@@ -8,6 +8,7 @@ An axis "a/b" with values "1/2" sets `a` and `b` together, where not all pairs m
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import math
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from optuna.trial import BaseTrial
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from jetformer_hpo.errors import SearchError
 
@@ -65,9 +66,10 @@ class Space:
             return None
         return left[int(np.random.default_rng([seed, len(tried)]).integers(len(left)))]
 
-    def suggest(self, trial: BaseTrial) -> Point:
-        """The point that Optuna proposes for this trial."""
-        return tuple(_suggest(trial, name, values) for name, values in self.axes)
+    @functools.cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The axes as Optuna's samplers see them."""
+        return {name: _distribution(values) for name, values in self.axes}
 
     def parameters(self, point: Point) -> dict[str, Value]:
         """As Optuna stores them: by the names of the axes."""
@@ -119,14 +121,13 @@ def _table(path: Path) -> dict[str, Any]:
     return axes
 
 
-def _suggest(trial: BaseTrial, name: str, values: tuple[Value, ...]) -> Value:
+def _distribution(values: tuple[Value, ...]) -> BaseDistribution:
     """Numbers in even steps as such, so that samplers know their order; everything else as categories."""
     if len(values) > 1 and all(isinstance(value, int) and not isinstance(value, bool) for value in values):
         low, high, step = values[0], values[-1], values[1] - values[0]  # type: ignore[operator]
         if step > 0 and values == tuple(range(low, high + 1, step)):  # type: ignore[arg-type, operator]
-            return trial.suggest_int(name, low, high, step=step)  # type: ignore[arg-type]
-    chosen: Value = trial.suggest_categorical(name, values)  # type: ignore[assignment]
-    return chosen
+            return IntDistribution(low, high, step=step)  # type: ignore[arg-type]
+    return CategoricalDistribution(values)
 
 
 def _number(text: str) -> Value:

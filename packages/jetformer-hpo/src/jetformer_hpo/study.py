@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.space import Point, Space
 
 STUDY_NAME = "jetformer"
-REPEAT_OF, MEASURED, FAILURE = "repeat_of", "measured", "failure"  # user attributes of trials
-# A trial whose worker has not been heard of for so many seconds is dead.
-HEARTBEAT, GRACE = 5, 20
+MEASURED, FAILURE = "measured", "failure"  # user attributes of trials
+HEARTBEAT, GRACE = 5, 20  # seconds
 _WAIT = 120  # seconds for a lock of SQLite
+
+# What the loss of a database raises
+LOST = (StorageInternalError, SQLAlchemyError)
 
 Direction = Literal["maximize", "minimize"]
 
@@ -31,17 +33,27 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def storage_url(storage: str | Path) -> str:
-    """A path stands for an SQLite file; anything with :// is taken as it is.
+    """A path stands for an SQLite file; PostgreSQL is reached by psycopg, which the extra `postgres` installs.
 
-    >>> storage_url("search/study.sqlite3")
-    'sqlite:///search/study.sqlite3'
+    >>> storage_url("search/study.sqlite3"), storage_url("postgresql://user@host/name")
+    ('sqlite:///search/study.sqlite3', 'postgresql+psycopg://user@host/name')
     """
-    return str(storage) if "://" in str(storage) else f"sqlite:///{storage}"
+    text = str(storage)
+    if "://" not in text:
+        return f"sqlite:///{text}"
+    return text.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 @contextmanager
-def open_storage(storage: str | Path, *, create: bool = False) -> Iterator[RDBStorage]:
-    """The database, closed at the end. Raises SearchError if it is not there (unless `create`) or cannot be reached."""
+def open_storage(
+    storage: str | Path, *, create: bool = False, heartbeat: int = HEARTBEAT, grace: int = GRACE
+) -> Iterator[RDBStorage]:
+    """The database, closed at the end.
+
+    heartbeat: seconds between signs of life of a trial
+    grace: a trial whose worker has not been heard of for so many seconds is dead
+    Raises SearchError if it is not there (unless `create`) or cannot be reached.
+    """
     url = storage_url(storage)
     path = Path(url.removeprefix("sqlite:///"))
     options: dict[str, Any] = {"pool_pre_ping": True}
@@ -52,9 +64,11 @@ def open_storage(storage: str | Path, *, create: bool = False) -> Iterator[RDBSt
         # None: Python's sqlite3 begins no transactions of its own
         options = {"connect_args": {"timeout": _WAIT, "isolation_level": None}}
     try:
-        database = _connect(url, options)
+        database = _connect(url, options, heartbeat, grace)
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
-        raise SearchError(f"{storage}: cannot be opened as a study ({_first_line(error)})") from error
+        raise SearchError(
+            f"{_without_password(url)}: cannot be opened as a study ({_first_line(error)})"
+        ) from error
     try:
         yield database
     finally:
@@ -62,15 +76,14 @@ def open_storage(storage: str | Path, *, create: bool = False) -> Iterator[RDBSt
         database.engine.dispose()
 
 
-def _connect(url: str, options: dict[str, Any]) -> RDBStorage:
+def _connect(url: str, options: dict[str, Any], heartbeat: int, grace: int) -> RDBStorage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats
         database = RDBStorage(
             url,
             engine_kwargs=options,
-            heartbeat_interval=HEARTBEAT,
-            grace_period=GRACE,
-            heartbeat_stale_trial_callback=enqueue_again,
+            heartbeat_interval=heartbeat,
+            grace_period=grace,
         )
     if url.startswith("sqlite:///"):
         event.listen(database.engine, "connect", _write_ahead)
@@ -128,29 +141,34 @@ def space_of(study: Study) -> Space:
     return Space.of(study.user_attrs["settings"]["space"])
 
 
-def enqueue_again(study: Study, trial: FrozenTrial) -> None:
-    """What to do about a trial whose worker died: its point is proposed once more."""
-    if trial.params:
-        study.enqueue_trial(trial.params, user_attrs={"after": trial.number})
-
-
 def fail_dead_trials(study: Study) -> None:
-    """Trials whose workers have not been heard of fail without a reason, and their points are proposed again."""
+    """Trials whose workers have not been heard of fail without a reason; whoever looks next takes up their points."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         optuna.storages.fail_stale_trials(study)
 
 
+def is_spent(trial: FrozenTrial) -> bool:
+    """Whether it has a result, or failed for a reason; one that was stopped says nothing."""
+    return trial.state is TrialState.COMPLETE or FAILURE in trial.user_attrs
+
+
 def tried(trials: Sequence[FrozenTrial], space: Space) -> dict[Point, FrozenTrial]:
-    """The trial of each point that was trained, or that failed for a reason; those that were stopped say nothing."""
-    spent = [t for t in trials if t.state is TrialState.COMPLETE or FAILURE in t.user_attrs]
-    return {space.point(trial.params): trial for trial in spent if REPEAT_OF not in trial.user_attrs}
+    """The trial of each point that was trained, or that failed for a reason."""
+    return {space.point(trial.params): trial for trial in trials if is_spent(trial)}
 
 
 def failures(trials: Sequence[FrozenTrial], space: Space) -> dict[int, str]:
     """Number of each failed trial, and why."""
     spent = tried(trials, space).values()
     return {trial.number: trial.user_attrs[FAILURE] for trial in spent if FAILURE in trial.user_attrs}
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "the storage"
 
 
 def _first_line(error: BaseException) -> str:

@@ -30,6 +30,7 @@ from jetformer_hpo.errors import SearchError
 from jetformer_hpo.objectives import Trained, installed, measure
 from jetformer_model import training
 from jetformer_model.config import preset
+from jetformer_model.distributed import Process, processes
 from jetformer_model.errors import ModelError
 from jetformer_model.optimisation import Recipe
 from jetformer_model.state import load, save
@@ -171,20 +172,22 @@ def _trained(request: Request, folder: Path) -> Path:
     del asked["objectives"]  # the same network, whatever it is judged by
     if path.exists() and load(path).provenance.get("request") == asked:
         return path
-    result = _train(request, folder)
+    with processes() as process:  # on a GPU where there is one
+        result = _train(request, folder, process)
     provenance = {
         "program": "jetformer-hpo",
         "request": asked,
         "recipe": dataclasses.asdict(request.training_recipe()),
         "epochs": len(result.history),
         "torch": torch.__version__,
+        "device": process.device.type,
     }
     save(path, dataclasses.replace(result.state, provenance=provenance))
     _checkpoint(folder).unlink(missing_ok=True)
     return path
 
 
-def _train(request: Request, folder: Path) -> training.TrainingResult:
+def _train(request: Request, folder: Path, process: Process) -> training.TrainingResult:
     shape = preset(
         PRESET,
         features=len(request.features),
@@ -206,10 +209,15 @@ def _train(request: Request, folder: Path) -> training.TrainingResult:
             sizes={"preset": PRESET} | request.sizes,
             recipe=request.training_recipe(),
             checkpoint=_checkpoint(folder),
+            process=process,
         )
     architecture = dataclasses.replace(shape, classes=len(data.class_names))
     return training.train(
-        data, architecture, recipe=request.training_recipe(), checkpoint=_checkpoint(folder)
+        data,
+        architecture,
+        recipe=request.training_recipe(),
+        checkpoint=_checkpoint(folder),
+        process=process,
     )
 
 

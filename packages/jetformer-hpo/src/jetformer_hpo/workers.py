@@ -23,7 +23,8 @@ from typing import Any
 Work = Callable[[Path], None]  # reads request.json in the folder and writes result.json
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["jetformer_hpo.trial"])
+# All that the command imports: a child runs the imports of the main module once more.
+_CONTEXT.set_forkserver_preload(["jetformer_hpo.cli"])
 
 
 @dataclass
@@ -58,6 +59,11 @@ class Worker:
             self.stop()
             (self.folder / "failure.txt").write_text(f"it took longer than {self.time_limit:g} s")
         return not self.process.is_alive()
+
+    @property
+    def sentinel(self) -> int:
+        """Ready, as `multiprocessing.connection.wait` has it, when the process has ended."""
+        return self.process.sentinel
 
     def stop(self) -> None:
         """End it and whatever it has started."""

@@ -36,7 +36,7 @@ def test_it_models_what_it_was_told():
         directions=["maximize", "minimize"], sampler=make_sampler("botorch", seed=1, space=SPACE, start_up=5)
     )
     for _ in range(7):
-        trial = study.ask()
-        blocks, width = SPACE.suggest(trial)
+        trial = study.ask(SPACE.distributions)
+        blocks, width = SPACE.point(trial.params)
         study.tell(trial, [blocks / 7, 100 * blocks * float(width.split("/")[0])])
     assert {SPACE.point(trial.params) for trial in study.trials} <= set(SPACE)

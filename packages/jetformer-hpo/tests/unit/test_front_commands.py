@@ -78,37 +78,28 @@ def make(
     found: Sequence[tuple[tuple[Any, ...], float, int]] = FOUND,
     constraints: Sequence[str] = ("accuracy>=0.6",),
 ) -> Path:
-    """A study with these results, a repeated and a failed trial."""
+    """A study with these results, and a failed trial."""
     with open_storage(path, create=True) as storage:
         study = make_study(storage, ["maximize", "minimize"], ["accuracy", "flops"])
         settings = {"objectives": ["accuracy", "flops"], "constraints": list(constraints)}
         agree_on(study, settings | {"space": SPACE.as_dict(), "data_sha256": ["0"], "request": request})
-        for point, accuracy, flops in [*found, *found[:1]]:
-            attributes: dict[str, Any] = {"measured": {"accuracy": accuracy, "flops": flops}}
-            if len(study.trials) == len(found):
-                attributes |= {"repeat_of": 0}
+        for point, accuracy, flops in found:
             study.add_trial(
                 optuna.trial.create_trial(
                     params=SPACE.parameters(point),
-                    distributions=distributions(),
+                    distributions=SPACE.distributions,
                     values=[accuracy, flops],
-                    user_attrs=attributes,
+                    user_attrs={"measured": {"accuracy": accuracy, "flops": flops}},
                 )
             )
         failed = optuna.trial.create_trial(
             state=optuna.trial.TrialState.FAIL,
             params=SPACE.parameters(list(SPACE)[-1]),
-            distributions=distributions(),
+            distributions=SPACE.distributions,
             user_attrs={"failure": "it was killed"},
         )
         study.add_trial(failed)
     return path
-
-
-def distributions() -> dict[str, optuna.distributions.BaseDistribution]:
-    asked = optuna.trial.FixedTrial(SPACE.parameters(next(iter(SPACE))))
-    SPACE.suggest(asked)
-    return asked.distributions
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 
-from jetformer_hpo import sampler_comparison
 from jetformer_hpo.constraints import parse
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.sampler_comparison import Comparison, Problem, compare, run
@@ -44,27 +43,6 @@ def test_a_run_is_repeatable():
     runs = [run("nsga2", measured_table(), problem(), 25, seed=seed) for seed in (3, 3, 4)]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
-
-
-class Stubborn(sampler_comparison.optuna.samplers.RandomSampler):
-    """Proposes the same point for ever."""
-
-    asked = 0
-
-    def sample_independent(self, study, trial, name, distribution):
-        self.asked += 1
-        return {"blocks": 3, "embed_dim": 16, "dropout": 0.05}[name]
-
-
-def test_after_ten_repetitions_an_untried_point_is_drawn(monkeypatch):
-    stubborn = Stubborn()
-    monkeypatch.setattr(sampler_comparison, "make_sampler", lambda *_, **__: stubborn)
-    tried = run("stubborn", measured_table(), problem(), 4, seed=1)
-    assert tried[0] == (3, 16, 0.05)
-    assert len(set(tried)) == 4
-    assert stubborn.asked == 3 * (
-        1 + 3 * 10
-    )  # three axes; before each of three drawn points, ten repetitions
 
 
 def test_hypervolume_after_each_trial_by_hand():

@@ -34,7 +34,7 @@ def draw_comparison(rows: Sequence[Row], path: Path) -> None:
 
 
 def _draw_tagger(axes: Any, rows: Sequence[Row], colour: str, marker: str) -> None:
-    rows = sorted(rows, key=lambda row: row.flops)
+    rows = sorted(rows, key=lambda row: row.constituents)
     accuracies = [row.numbers["accuracy"] for row in rows]
     axes.errorbar(
         [row.flops for row in rows],

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from jetformer_model.augmentation import TurnedJets, planes
@@ -25,6 +25,7 @@ from jetformer_model.config import Architecture
 from jetformer_model.dataset import Dataset, Jets, TaggingData
 from jetformer_model.distributed import ALONE, Process
 from jetformer_model.errors import ModelError
+from jetformer_model.gradients import Gradients
 from jetformer_model.network import JetFormer
 from jetformer_model.optimisation import Recipe, Schedule, make_optimiser
 from jetformer_model.state import Network, State
@@ -140,6 +141,10 @@ def fit(
     generator = torch.Generator().manual_seed(recipe.seed)
     steps = math.ceil(len(training) / recipe.batch_size) * recipe.epochs
     optimiser = make_optimiser(network, recipe)
+    alone_on_gpu = process.world == 1 and process.device.type == "cuda" and not compiled
+    gradients = Gradients(
+        whole, bf16=recipe.precision == "bf16", recorded=recipe.batch_size if alone_on_gpu else 0
+    )
     schedule = Schedule(optimiser, recipe, steps)
     moving = MovingParts(network, optimiser, schedule.schedule, generator)
     store = Checkpoint(checkpoint, start) if checkpoint and start else None
@@ -153,7 +158,9 @@ def fit(
                 break
             measured = None
             with suppress(torch.cuda.OutOfMemoryError):
-                training_loss = _one_epoch(whole, training, recipe, generator, optimiser, schedule, process)
+                training_loss = _one_epoch(
+                    gradients, training, recipe, generator, optimiser, schedule, process
+                )
                 measured = training_loss, *_loss_and_accuracy(network, validation, process)
             if measured is None:  # only here is the memory free again that the failed step held
                 raise ModelError(_memory_advice(title, network, training, recipe))
@@ -192,7 +199,7 @@ def answers(network: nn.Module, data: Jets) -> tuple[NDArray[np.float64], NDArra
 
 
 def _one_epoch(
-    network: nn.Module,
+    gradients: Gradients,
     data: Jets,
     recipe: Recipe,
     generator: torch.Generator,
@@ -200,21 +207,15 @@ def _one_epoch(
     schedule: Schedule,
     process: Process,
 ) -> float:
-    network.train()
+    network = gradients.network.train()
     total, jets = torch.zeros((), dtype=torch.float64, device=process.device), 0
     for x, where, labels in data.batches(recipe.batch_size, generator, process.rank, process.world):
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            logits = network(x, where)
-        loss: Tensor = functional.cross_entropy(logits.float(), labels)
-        optimiser.zero_grad()
-        loss.backward()
+        loss = gradients(x, where, labels)
         if recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
         optimiser.step()
         schedule.after_step()
-        total += loss.detach().double() * len(
-            labels
-        )  # on the device: asking for the number would wait for it
+        total += loss.double() * len(labels)  # on the device: asking for the number would wait for it
         jets += len(labels)
     sum_of_losses, all_jets = process.total(total.item(), jets)
     return sum_of_losses / all_jets

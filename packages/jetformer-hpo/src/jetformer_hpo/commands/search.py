@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jetformer_data.padding import FEATURES
 from jetformer_hpo import findings, front_table, objectives, trial
 from jetformer_hpo.commands.application import app
-from jetformer_hpo.constraints import for_sampler, parse
+from jetformer_hpo.constraints import parse
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.samplers import make_sampler
 from jetformer_hpo.search import Search
 from jetformer_hpo.space import load_space
-from jetformer_hpo.study import agree_on, failures, make_study, open_storage
+from jetformer_hpo.study import LOST, agree_on, failures, make_study, open_storage
 from jetformer_model.dataset import MIN_PT_GEV, file_sha256
 from jetformer_model.training import Recipe
 
@@ -55,12 +56,15 @@ def search(
     """
     points = load_space(space)
     names = [name.strip() for name in objective.split(",")]
+    if len(set(names)) < len(names):
+        raise SearchError(f"objectives: one is named twice in {objective}")
     directions = objectives.directions(names)
     constraints = [parse(text) for text in constraint or ()]
     measured = list(dict.fromkeys([*names, *(one.quantity for one in constraints)]))
     objectives.directions(measured)  # all must be known before the work
     for point in points:
         trial.check_settings(points.settings(point))
+    make_sampler(sampler, seed=seed, space=points)  # what is wrong with it is said before there is a study
     request = {
         "data": [str(data.resolve())],
         "features": [name.strip() for name in features.split(",")],
@@ -85,8 +89,6 @@ def search(
         known = len(study.get_trials(deepcopy=False))
         # A search that goes on does not draw its beginning once more.
         state = int(np.random.SeedSequence([seed, known]).generate_state(1)[0])
-        violations = for_sampler(constraints) if constraints else None
-        study.sampler = make_sampler(sampler, seed=state, space=points, constraints=violations)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task("points", total=min(trials, len(points)))
@@ -95,20 +97,27 @@ def search(
                 study,
                 points,
                 names,
+                make_sampler(sampler, seed=state, space=points),
                 trial.run,
                 request,
                 out / "trials",
                 trials,
                 workers=workers,
                 time_limit=time_limit,
+                constraints=constraints,
                 seed=seed,
                 progress=lambda done: bar.update(task, completed=done),
             )
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # as batch systems end a job
             try:
                 going.run()
             except KeyboardInterrupt:
                 print("jetformer-hpo: stopped; the same command goes on from here", file=sys.stderr)
                 raise typer.Exit(130) from None
+            except LOST as error:
+                raise SearchError(
+                    f"the storage was lost ({error}); the same command goes on from here"
+                ) from error
         found = findings.read(study)
         failed = failures(study.get_trials(deepcopy=False), points)
     if failed:
