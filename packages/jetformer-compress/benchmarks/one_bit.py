@@ -16,8 +16,7 @@ from pruned import FOLDER, ON_GPU, TRAIN, conditions, jets_file, make, mean_and_
 from jetformer_model.state import load
 
 SIZES, SEEDS = ((8, 16, 32), 1) if ON_GPU else ((8,), 1)
-BATCH = 512  # jets a step: as published 128, of fewer jets; the rate grows with the root of it
-BINARIZE = ("--batch-size", BATCH, "--learning-rate", 1.6e-3, *(() if ON_GPU else ("--epochs", 5)))
+FEW = () if ON_GPU else ("--epochs", 5)
 
 
 def one(path: Path, constituents: int, seed: int) -> dict[str, Any]:
@@ -26,9 +25,8 @@ def one(path: Path, constituents: int, seed: int) -> dict[str, Any]:
         FOLDER / f"150p-{constituents}-{name}-seed{seed}.safetensors" for name in ("float", "one-bit")
     )
     shape = ("--preset", "150p", "--constituents", constituents, "--seed", seed)
-    training = TRAIN if ON_GPU else ("--epochs", 5)
-    make(before, "jetformer_model", "train", path, *shape, *training, "--learning-rate", 1e-3)
-    make(after, "jetformer_compress", "binarize", before, path, *BINARIZE, "--seed", seed)
+    make(before, "jetformer_model", "train", path, *shape, *(FEW or TRAIN))
+    make(after, "jetformer_compress", "binarize", before, path, *FEW, "--seed", seed)
     sizes = {
         f"kb_{name}": file.stat().st_size / 1024 for name, file in (("before", before), ("after", after))
     }
@@ -46,4 +44,4 @@ def measure() -> dict[str, Any]:
         row = {"constituents": constituents, **{key: found[0][key] for key in ("kb_before", "kb_after")}}
         rows.append(row | mean_and_error([result["test"] for result in found]))
         print(f"  {rows[-1]}", flush=True)
-    return {"one_bit": rows, "one_bit_conditions": conditions(path) | {"seeds": SEEDS, "batch": BATCH}}
+    return {"one_bit": rows, "one_bit_conditions": conditions(path) | {"seeds": SEEDS}}

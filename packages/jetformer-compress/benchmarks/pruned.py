@@ -33,8 +33,8 @@ JETS, SEED = 20_000, 11
 MODELS, SEEDS = ((0, 1, 2), 3) if ON_GPU else ((0,), 1)
 BLOCKS = 4  # of model 0
 JOBS = 8 if ON_GPU else 1  # networks so small leave most of a GPU idle
-TRAIN = ("--epochs", "25", "--batch-size", "512", "--learning-rate", "2e-3", "--patience", "25")
-PRUNE = ("--ratio", "0.5", "--batch-size", "512", "--learning-rate", "2e-3")
+TRAIN = ("--epochs", 25, "--patience", 25)  # one cycle is as long as its epochs; the rest as published
+PRUNE = ("--ratio", 0.5)
 
 
 def jets_file() -> Path:
