@@ -158,7 +158,7 @@ def _description(
         "format": FORMAT,
         "version": VERSION,
         "top": TOP,
-        "architecture": loaded.header["architecture"],
+        "architecture": loaded.header.get("architecture"),
         "class_names": list(loaded.class_names),
         "state_sha256": _digest(state_path),
         "latency_cycles": line.latency_cycles,

@@ -24,7 +24,8 @@ from alkaid.types import CombLogic, Op
 from numpy.typing import NDArray
 
 from .fixed_point import Codes, Format
-from .network import Network, Node
+from .network import Network
+from .nodes import Node
 
 # Adders count one full adder a bit and one carry step a bit; no cutoff: cycles are assigned by `pipeline`.
 HARDWARE = HWConfig(1, 1, -1)
@@ -122,7 +123,9 @@ def _table(node: Node, x: Wires) -> Wires:
 
 def _gate(node: Node, x: Wires, mask: Wires) -> Wires:
     def choose(wire: FVariable, real: FVariable, otherwise: float) -> FVariable:
-        return wire if _fixed(real) else real.msb_mux(wire, otherwise)
+        if _fixed(real):
+            return wire if real.low == 1 else _constant(otherwise)
+        return real.msb_mux(wire, otherwise)
 
     return _each(choose, x, mask, _steps(node, node.attributes["otherwise"]))
 
@@ -213,7 +216,7 @@ LOWERINGS: dict[str, Callable[..., Wires]] = {
     "input": _input,
     "constant": _constants,
     "rearrange": lambda node, x: x.ravel()[node.attributes["index"]],
-    "concatenate": lambda node, a, b: np.concatenate([a, b]),
+    "concatenate": lambda node, *parts: np.concatenate(parts),
     "linear": _linear,
     "add": lambda node, a, b: _each(lambda x, y: x + y, a, b),
     "multiply": lambda node, a, b: _each(lambda x, y: x * y, a, b),

@@ -124,7 +124,7 @@ def verify(
 
 def _store(loaded: Project, result: Verification, answers: Codes, positions: NDArray[np.int64]) -> None:
     """The circuit's answers to the jets as `answers.safetensors`, then the verdict as `verification.json`."""
-    logits = loaded.state.activations["logits"].value(answers)
+    logits = loaded.state.formats["logits"].value(answers)
     place, verdict = loaded.folder / "answers.safetensors", loaded.folder / "verification.json"
     save_file(
         {"logits": np.ascontiguousarray(logits), "jet_index": positions}, str(place.with_suffix(".partial"))
@@ -153,17 +153,15 @@ def compare(
 
 def interpret(loaded: Project, asked: vectors.Vectors) -> Codes:
     """The tracer's interpreter on the program that was printed as Verilog."""
-    features = loaded.state.activations["input"].value(asked.x).reshape(len(asked), -1)
+    features = loaded.state.formats["features"].value(asked.x).reshape(len(asked), -1)
     real = tracer.interpret(loaded.program(), np.concatenate([features, asked.mask], axis=1))
-    return _on_grid(real, loaded.state.activations["logits"], "the interpreter")
+    return _on_grid(real, loaded.state.formats["logits"], "the interpreter")
 
 
 def _on_grid(real: NDArray[Any], fmt: Format, whose: str) -> Codes:
     codes = np.ldexp(np.asarray(real, dtype=np.float64), fmt.f)
     if not (np.isfinite(codes).all() and (codes == np.rint(codes)).all()):
-        raise FpgaError(
-            f"The logits of {whose} don't lie on the grid of 'activation.logits'; is it the same state?"
-        )
+        raise FpgaError(f"The logits of {whose} don't lie on the grid of 'logits'; is it the same state?")
     return codes.astype(np.int64)
 
 
@@ -175,9 +173,9 @@ def _pytorch(
     file: str | Path | None,
 ) -> tuple[Codes | None, NDArray[np.int64], str]:
     """The codes of the PyTorch leg, the rows that they answer, and in words where they come from."""
-    fmt = loaded.state.activations["logits"]
+    fmt = loaded.state.formats["logits"]
     if file is not None:
-        found, index = _stored_logits(Path(file), loaded.state.architecture.classes)
+        found, index = _stored_logits(Path(file), len(loaded.state.class_names))
         place = {int(position): row for row, position in enumerate(index)}
         rows = np.array(
             [row for row, position in enumerate(positions) if int(position) in place], dtype=np.int64

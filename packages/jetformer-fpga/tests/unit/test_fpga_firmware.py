@@ -24,9 +24,7 @@ def answered(firmware: project.Project, jets: Path, tmp_path_factory: pytest.Tem
     asked, positions = vectors.of_file(firmware.state, jets, "all", None)
     codes = reference.logits(firmware.state, asked.x, asked.mask)
     path = tmp_path_factory.mktemp("logits") / "logits.safetensors"
-    save_file(
-        {"logits": firmware.state.activations["logits"].value(codes), "jet_index": positions}, str(path)
-    )
+    save_file({"logits": firmware.state.formats["logits"].value(codes), "jet_index": positions}, str(path))
     return path
 
 
@@ -103,9 +101,9 @@ def test_a_fault_in_the_verilog_is_seen(
 def _circuit_of(other: network.Network, loaded: state.State, jets: Path) -> int:
     """Mismatches of a network's program against the reference of a state."""
     asked = vectors.of_file(loaded, jets, "all", None)[0] + vectors.corners(loaded)
-    features = loaded.activations["input"].value(asked.x).reshape(len(asked), -1)
+    features = loaded.formats["features"].value(asked.x).reshape(len(asked), -1)
     real = tracer.interpret(tracer.trace(other), np.concatenate([features, asked.mask], axis=1))
-    codes = np.ldexp(real, loaded.activations["logits"].f)
+    codes = np.ldexp(real, loaded.formats["logits"].f)
     return int((codes != reference.logits(loaded, asked.x, asked.mask)).any(axis=1).sum())
 
 
