@@ -28,9 +28,17 @@ def _argument(node: Node) -> Node | None:
     if node.op in ("quantise", "relu", "unsigned", "negate", "table"):
         return node.sources[0]
     with_constant = node.op in ("add", "multiply") and node.sources[1].op == "constant"
-    if with_constant and node.sources[0].shape == node.shape:
+    if with_constant and node.sources[0].shape == node.shape and not _only_wires(node):
         return node.sources[0]
     return None
+
+
+def _only_wires(node: Node) -> bool:
+    """A product with powers of two or their negatives costs nothing, and a table of `-x` shares more than one of x."""
+    if node.op != "multiply":
+        return False
+    factors = np.abs(node.sources[1].interval.low)
+    return bool((factors & (factors - 1) == 0).all())
 
 
 def _fused(node: Node, address_bits: int) -> Node:

@@ -62,6 +62,14 @@ def of_file(
     return Vectors(values, codes, mask, names), chosen.astype(np.int64)
 
 
+def inputs_of(state: State, jets: schema.Jets) -> tuple[NDArray[np.float32], Codes, NDArray[np.bool_]]:
+    """Normalised inputs `[jets, P, F]`, their codes, mask `[jets, P]`."""
+    inputs = state.inputs
+    features, mask = padded(jets, state.constituents, inputs.features, inputs.min_pt_gev)
+    values = normalise(features, mask, schema.Normalisation(inputs.mean, inputs.std))
+    return values, quantise_real(values.astype(np.float64), state.formats["features"]), mask
+
+
 def corners(state: State) -> Vectors:
     """All zero, all lowest, all highest, alternating, one constituent, none; real constituents are never all at the end."""
     shape = state.input_shape
