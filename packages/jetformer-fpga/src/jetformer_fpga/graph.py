@@ -2,9 +2,9 @@
 
 | op | attributes | sources | result |
 |---|---|---|---|
-| features, mask | | | `[P, F]`, `[P]`: the inputs |
-| parameter | | | the tensor of the same name |
-| linear | bias | x `[..., in]` | `W x + b` over the last axis |
+| features, mask | shape | | `[P, F]`, `[P]`: the inputs |
+| parameter | shape | | the tensor of the same name |
+| linear | bias, outputs | x `[..., in]` | `W x + b` over the last axis |
 | add, subtract, multiply | | a, b | element by element, broadcast |
 | matmul | | a `[..., n, k]`, b `[..., k, m]` | `a @ b` |
 | relu | | x | `max(x, 0)` |
@@ -45,22 +45,15 @@ class GraphError(ValueError):
 
 @dataclass(frozen=True)
 class Asked:
-    """An operation whose shape is asked for: its name and attributes, its sources' shapes, shapes of inputs and tensors."""
+    """An operation whose shape is asked for: its name and attributes, and the shapes of its sources."""
 
     name: str
     attributes: Mapping[str, Any]
     shapes: Sequence[Shape]
-    known: Mapping[str, Shape]
 
     def expect(self, condition: bool, words: str) -> None:
         if not condition:
             raise GraphError(f"operation '{self.name}': {words}.")
-
-    def tensor(self, suffix: str = "") -> Shape:
-        name = self.name + suffix
-        if name not in self.known:
-            raise GraphError(f"tensor '{name}' is missing.")
-        return self.known[name]
 
     def axis(self) -> int:
         axis = self.attributes.get("axis")
@@ -77,23 +70,25 @@ class Asked:
         return tuple(found)
 
 
-def operations(graph: Any, known: Mapping[str, Shape]) -> tuple[Operation, ...]:
-    """The checked graph. `known` holds the shapes of `features`, `mask` and every tensor. Raises GraphError."""
+def operations(graph: Any) -> tuple[Operation, ...]:
+    """The checked graph. Raises GraphError."""
     if not isinstance(graph, list) or not graph:
         raise GraphError("the header's graph must be a list of operations.")
     made: dict[str, Operation] = {}
     for entry in graph:
-        operation = checked(entry, made, known)
+        operation = checked(entry, made)
         made[operation.name] = operation
     if "features" not in made:
         raise GraphError("the graph needs an operation 'features': its input.")
+    if made.get("mask", made["features"]).shape[0] != made["features"].shape[0]:
+        raise GraphError("'mask' and 'features' differ in the number of constituents.")
     last = made.get("logits")
     if last is None or last.op != "quantise":
         raise GraphError("the graph needs a 'quantise' named 'logits': its output.")
     return tuple(made.values())
 
 
-def checked(entry: Any, made: Mapping[str, Operation], known: Mapping[str, Shape]) -> Operation:
+def checked(entry: Any, made: Mapping[str, Operation]) -> Operation:
     """One entry after those that are `made`. Raises GraphError."""
     try:
         op, name, of = (
@@ -111,31 +106,27 @@ def checked(entry: Any, made: Mapping[str, Operation], known: Mapping[str, Shape
         if source not in made:
             raise GraphError(f"operation '{name}': its source '{source}' is not defined before it.")
     attributes = {key: value for key, value in entry.items() if key not in ("op", "name", "of")}
-    asked = Asked(name, attributes, [made[source].shape for source in of], known)
+    asked = Asked(name, attributes, [made[source].shape for source in of])
     least, most, rule = RULES[op]
     wanted = str(least) if least == most else f"at least {least}"
     asked.expect(least <= len(of) <= most, f"'{op}' takes {wanted} sources, got {len(of)}")
     return Operation(op, name, of, attributes, rule(asked))
 
 
-def _input(asked: Asked, name: str) -> Shape:
+def _input(asked: Asked, name: str, axes: int) -> Shape:
+    shape = asked.numbers("shape")
     asked.expect(asked.name == name, f"must be named '{name}'")
-    return asked.known[name]
+    asked.expect(len(shape) == axes and min(shape) > 0, f"a shape of {axes} axes was expected, got {shape}")
+    return shape
 
 
 def _linear(asked: Asked) -> Shape:
-    bias = asked.attributes.get("bias")
+    bias, outputs, x = asked.attributes.get("bias"), asked.attributes.get("outputs"), asked.shapes[0]
     asked.expect(isinstance(bias, bool), f"'bias' must be true or false, got {bias!r}")
-    (x,), weight = asked.shapes, asked.tensor(".weight")
-    expected = (weight[0] if weight else "out", x[-1] if x else "in")
-    if len(weight) != 2 or not x or weight[1] != x[-1]:
-        raise GraphError(f"tensor '{asked.name}.weight': expected {expected}, got {weight}.")
-    if bias and asked.tensor(".bias") != weight[:1]:
-        raise GraphError(
-            f"tensor '{asked.name}.bias': expected {weight[:1]}, since '{asked.name}.weight' is {weight}; "
-            f"got {asked.tensor('.bias')}."
-        )
-    return (*x[:-1], weight[0])
+    asked.expect(isinstance(outputs, int) and outputs > 0, f"'outputs' must be 1 or more, got {outputs!r}")
+    asked.expect(len(x) > 0, "its source has no axis")
+    assert isinstance(outputs, int)
+    return (*x[:-1], outputs)
 
 
 def _broadcast(asked: Asked) -> Shape:
@@ -206,9 +197,9 @@ def _list(shapes: Sequence[Shape]) -> str:
 
 MANY = 1 << 16
 RULES: dict[str, tuple[int, int, Callable[[Asked], Shape]]] = {
-    "features": (0, 0, lambda asked: _input(asked, "features")),
-    "mask": (0, 0, lambda asked: _input(asked, "mask")),
-    "parameter": (0, 0, lambda asked: asked.tensor()),
+    "features": (0, 0, lambda asked: _input(asked, "features", 2)),
+    "mask": (0, 0, lambda asked: _input(asked, "mask", 1)),
+    "parameter": (0, 0, lambda asked: asked.numbers("shape")),
     "linear": (1, 1, _linear),
     "add": (2, 2, _broadcast),
     "subtract": (2, 2, _broadcast),

@@ -106,17 +106,6 @@ def _why_not_float(architecture: dict[str, Any]) -> str:
     return "this is a float state; quantise it first with `jetformer-compress quantize`."
 
 
-def constituents_of(path: Path, header: dict[str, Any]) -> int:
-    """P, the only size that the graph does not say itself."""
-    try:
-        constituents = int(header["architecture"]["constituents"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise StateError(f"{path}: the header's architecture is incomplete or malformed ({error}).") from None
-    if constituents < 1:
-        raise StateError(f"{path}: expected at least 1 constituent, got {constituents}.")
-    return constituents
-
-
 def inputs_of(path: Path, header: dict[str, Any]) -> Inputs:
     raw = header.get("inputs", {})
     try:

@@ -25,6 +25,17 @@ from .graph import Operation, Shape, checked
 
 FEATURES = ("pt", "etarel", "phirel")
 CLASSES = ("g", "q", "W", "Z", "t")
+
+
+def _reciprocal(x: NDArray[Any]) -> NDArray[Any]:
+    """1 / x; the entry of 0 repeats that of the first step."""
+    return np.asarray(1 / np.where(x > 0, x, x[1]))
+
+
+FUNCTIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "exp": lambda x: np.exp(-x),
+    "reciprocal": _reciprocal,
+}
 Kif = tuple[int, int, int] | NDArray[Any]
 
 
@@ -50,9 +61,7 @@ class Sketch:
 
     def op(self, op: str, name: str, *of: str, **attributes: Any) -> str:
         entry = {"op": op, "name": name, "of": list(of)} | attributes
-        known = {name: array.shape for name, array in self.arrays.items()}
-        known |= {"features": (self.constituents, self.feature_count), "mask": (self.constituents,)}
-        self.made[name] = checked(entry, self.made, known)
+        self.made[name] = checked(entry, self.made)
         self.graph.append(entry)
         return name
 
@@ -61,18 +70,18 @@ class Sketch:
 
     def features(self, kif: Kif = (1, 2, 5)) -> str:
         self._formats("features", kif)
-        return self.op("features", "features")
+        return self.op("features", "features", shape=[self.constituents, self.feature_count])
 
     def mask(self, *shape: int) -> str:
         """The mask, as it is or in another shape."""
         if "mask" not in self.made:
-            self.op("mask", "mask")
+            self.op("mask", "mask", shape=[self.constituents])
         name = f"mask_{'x'.join(map(str, shape))}" if shape else "mask"
         return name if name in self.made else self.op("reshape", name, "mask", shape=list(shape))
 
     def parameter(self, name: str, values: Any, kif: Kif) -> str:
         self._tensor(name, np.asarray(values, dtype=np.float64), np.asarray(kif))
-        return self.op("parameter", name)
+        return self.op("parameter", name, shape=list(np.shape(values)))
 
     def linear(self, name: str, x: str, out: int, *, bias: bool = True, bias_bits: int = 7) -> str:
         """Weights with one format an output channel, biases with one."""
@@ -82,19 +91,21 @@ class Sketch:
         self._tensor(f"{name}.weight", values, kif)
         if bias:
             self._tensor(f"{name}.bias", self.rng.normal(0.0, 0.5, size=out), np.array([1, 1, bias_bits - 2]))
-        return self.op("linear", name, x, bias=bias)
+        return self.op("linear", name, x, bias=bias, outputs=out)
 
     def quantise(self, name: str, x: str, kif: Kif) -> str:
         self._formats(name, kif)
         return self.op("quantise", name, x)
 
-    def table(self, name: str, x: str, function: Callable[[NDArray[Any]], NDArray[Any]], kif: Kif) -> str:
-        """Entry n is Q(function(n * 2**-f)) for the format of `x`."""
+    def table(self, name: str, x: str, function: str, kif: Kif) -> str:
+        """Entry n is Q(function(n * 2**-f)) for the format of `x`; functions are named in `FUNCTIONS`."""
         address, fmt = Format.of(self.arrays[f"{x}.kif"]), Format.of(kif)
-        entries = quantise_real(function(address.value(np.arange(2 ** int(address.width.item())))), fmt)
+        entries = quantise_real(
+            FUNCTIONS[function](address.value(np.arange(2 ** int(address.width.item())))), fmt
+        )
         self.arrays[f"{name}.entries"] = fmt.value(entries).astype(np.float32)
         self._formats(name, kif)
-        return self.op("table", name, x)
+        return self.op("table", name, x, function=function)
 
     def heads(self, name: str, x: str, heads: int) -> str:
         """`[tokens, a]`, head-major, to `[heads, tokens, a / heads]`."""

@@ -17,7 +17,7 @@ from . import graph
 from .errors import StateError
 from .fixed_point import Codes, Format, codes_on_grid
 from .graph import GraphError, Operation, Shape
-from .header import Inputs, class_names_of, constituents_of, inputs_of, load
+from .header import Inputs, class_names_of, inputs_of, load
 
 MAX_TABLE_BITS = 16
 MAX_BITS = 24  # more can't be stored in float32
@@ -58,30 +58,29 @@ def read(path: str | Path) -> State:
     path = Path(path)
     header, arrays = load(path)
     inputs, class_names = inputs_of(path, header), class_names_of(path, header)
-    constituents = constituents_of(path, header)
     try:
-        operations = graph.operations(
-            header.get("graph"), _shapes(arrays, constituents, len(inputs.features))
-        )
-        _check_output(operations, class_names)
+        operations = graph.operations(header.get("graph"))
+        named = {operation.name: operation for operation in operations}
+        _check_ends(named, inputs, class_names)
         reader = _Reader(arrays)
         for operation in operations:
-            reader.take(operation, operations)
+            reader.take(operation, [named[source] for source in operation.of])
         reader.check_all_used()
     except GraphError as error:
         raise StateError(f"{path}: {error}") from None
-    return State(constituents, inputs, class_names, operations, reader.tensors, reader.formats, header)
+    return State(
+        named["features"].shape[0], inputs, class_names, operations, reader.tensors, reader.formats, header
+    )
 
 
-def _shapes(arrays: Arrays, constituents: int, features: int) -> dict[str, Shape]:
-    shapes = {name: array.shape for name, array in arrays.items()}
-    return shapes | {"features": (constituents, features), "mask": (constituents,)}
-
-
-def _check_output(operations: tuple[Operation, ...], class_names: tuple[str, ...]) -> None:
-    (shape,) = (operation.shape for operation in operations if operation.name == "logits")
-    if shape != (len(class_names),):
-        raise GraphError(f"'logits' has shape {shape}, but there are {len(class_names)} class names.")
+def _check_ends(named: dict[str, Operation], inputs: Inputs, class_names: tuple[str, ...]) -> None:
+    features, logits = named["features"].shape, named["logits"].shape
+    if features[1] != len(inputs.features):
+        raise GraphError(
+            f"'features' has shape {features}, but the header names {len(inputs.features)} features."
+        )
+    if logits != (len(class_names),):
+        raise GraphError(f"'logits' has shape {logits}, but there are {len(class_names)} class names.")
 
 
 class _Reader:
@@ -93,18 +92,19 @@ class _Reader:
         self.tensors: dict[str, FixedTensor] = {}
         self.formats: dict[str, Format] = {}
 
-    def take(self, operation: Operation, operations: tuple[Operation, ...]) -> None:
+    def take(self, operation: Operation, sources: list[Operation]) -> None:
         name, op = operation.name, operation.op
         if op == "parameter":
             self.tensor(name, operation.shape)
         elif op == "linear":
-            self.tensor(f"{name}.weight", self.arrays[f"{name}.weight"].shape)
+            outputs = operation.shape[-1]
+            self.tensor(f"{name}.weight", (outputs, sources[0].shape[-1]))
             if operation.attributes["bias"]:
-                self.tensor(f"{name}.bias", self.arrays[f"{name}.bias"].shape)
+                self.tensor(f"{name}.bias", (outputs,))
         elif op in ("features", "quantise"):
             self.formats[name] = self.format(f"{name}.kif", operation.shape)
         elif op == "table":
-            self.table(operation, next(o for o in operations if o.name == operation.of[0]))
+            self.table(operation, sources[0])
 
     def table(self, operation: Operation, source: Operation) -> None:
         """The entries, one for every code of the source."""

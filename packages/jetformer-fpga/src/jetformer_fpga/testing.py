@@ -87,12 +87,12 @@ class _JetFormer:
         distance = s.op("subtract", f"{name}distance", greatest, score)
         exponent_kif = (0, 3, table_bits - 3 if table_bits < 6 else 3)
         exponent = s.quantise(f"{name}exponent", distance, exponent_kif)
-        exp = s.table(f"{name}exp", exponent, lambda x: np.exp(-x), (0, 1, bits - 1))
+        exp = s.table(f"{name}exp", exponent, "exp", (0, 1, bits - 1))
         e = s.op("gate", f"{name}weights", exp, real)
         total = s.quantise(
             f"{name}sum", s.op("sum", f"{name}total", e, axis=2, keep=True), (0, 4, table_bits - 4)
         )
-        reciprocal = s.table(f"{name}reciprocal", total, _reciprocal, (0, 1, bits - 1))
+        reciprocal = s.table(f"{name}reciprocal", total, "reciprocal", (0, 1, bits - 1))
         by_head = np.asarray(self.channels(a, 1, 4)).reshape(heads, 1, a // heads, 3)
         weighted = s.quantise(f"{name}weighted", s.op("matmul", f"{name}mixed", e, value), by_head)
         scaled = s.merge(f"{name}scaled", s.op("multiply", f"{name}scaled", reciprocal, weighted))
@@ -119,13 +119,6 @@ class _JetFormer:
         return self.q("logits", s.linear("head", flat, s.classes, bias_bits=self.bits), integers=4)
 
 
-def _reciprocal(x: np.ndarray) -> np.ndarray:
-    """1 / x; the entry of 0 repeats that of the first step."""
-    steps = x.copy()
-    steps[0] = steps[1]
-    return np.asarray(1 / steps)
-
-
 def _tokens(s: Sketch, width: int) -> str:
     return s.quantise("tokens", s.linear("embedding", s.features(), width), (1, 2, 5))
 
@@ -141,7 +134,7 @@ def _pooled(s: Sketch, x: str) -> str:
     count = s.quantise(
         "count", s.op("sum", "number", s.mask(s.constituents, 1), axis=0, keep=False), (0, 4, 0)
     )
-    one_over = s.table("one_over", count, lambda n: 1 / np.maximum(n, 1), (0, 1, 7))
+    one_over = s.table("one_over", count, "reciprocal", (0, 1, 7))
     return s.quantise("mean", s.op("multiply", "total_over", total, one_over), (1, 2, 5))
 
 

@@ -47,7 +47,9 @@ def test_a_transformer_and_a_planted_fault(
     odd_state: state.State, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert different(odd_state, rng) == 0
-    monkeypatch.setattr(kernel, "PROLOGUE", kernel.PROLOGUE.replace("fill(sum, bias[o])", "fill(sum, Int(0))"))
+    monkeypatch.setattr(
+        kernel, "PROLOGUE", kernel.PROLOGUE.replace("fill(sum, bias[o])", "fill(sum, Int(0))")
+    )
     assert different(odd_state, rng) > 0
 
 
