@@ -1,6 +1,6 @@
 """Draws a network with bit widths and costs: as Mermaid text, which many pages render, and as an SVG file.
 
-Operations that only rearrange wires are left out; arrows go through them.
+Operations that only rearrange wires are left out (arrows go through them), and constants.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from html import escape
 
 from .layers import FREE, Layer
 
+HIDDEN = (*FREE, "parameter")
 WIDTH, HEIGHT, ACROSS, DOWN, MARGIN = 250, 46, 280, 74, 20
 
 
@@ -19,7 +20,7 @@ def visible(layers: Sequence[Layer]) -> list[tuple[Layer, list[str]]]:
     shown = []
     for layer in layers:
         sources = list(dict.fromkeys(name for source in layer.of for name in behind[source]))
-        if layer.op in FREE:
+        if layer.op in HIDDEN:
             behind[layer.name] = sources
             continue
         behind[layer.name] = [layer.name]

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import as_file, files
-from os import cpu_count
+from os import cpu_count, getpid, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from .ports import TOP, Ports
 
 Progress = Callable[[int, int], None]
 RESET, VALID = 1, 2
+GROUP_BYTES = 1_500_000
 # Lint is the tracer's business; what could change meaning stays fatal: unsized or multiple drivers, latches, loops.
 VERILATOR_OPTIONS = (
     "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-lint", "-Wno-style",
@@ -59,28 +60,57 @@ def compile_circuit(verilog: Path, work: Path, progress: Progress = lambda done,
     progress(0, 1)
     verilator.run(*VERILATOR_OPTIONS, "--Mdir", str(work.resolve()), *sources)
     include = verilator.root / "include"
+    options = [*COMPILER_OPTIONS, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}"]
     with as_file(files(__package__) / "testbench.cpp") as testbench:
-        units = [
-            *sorted(work.glob("V*.cpp")),
-            include / "verilated.cpp",
-            include / "verilated_threads.cpp",
-            testbench,
-        ]
-        options = [*COMPILER_OPTIONS, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}"]
+        units = _grouped([*sorted(work.glob("V*.cpp")), testbench], work)
 
         def build(unit: Path) -> str:
             target = work / f"{unit.stem}.o"
             compiler.run(*options, "-c", str(unit), "-o", str(target))
             return str(target)
 
+        objects = _runtime(verilator, compiler, options)
         with ThreadPoolExecutor(cpu_count() or 1) as pool:
-            objects = []
             for done, name in enumerate(pool.map(build, units), start=1):
                 objects.append(name)
                 progress(done, len(units))
     executable = work / "testbench"
     compiler.run(*objects, "-pthread", "-o", str(executable))
     return executable
+
+
+def _grouped(units: list[Path], work: Path) -> list[Path]:
+    """Small units compiled as one: each spends a second on Verilator's headers alone."""
+    groups: list[list[Path]] = [[]]
+    size = 0
+    for unit in units:
+        if groups[-1] and size + unit.stat().st_size > GROUP_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(unit)
+        size += unit.stat().st_size
+    paths = []
+    for number, group in enumerate(groups):
+        paths.append(work / f"group{number}.cpp")
+        paths[-1].write_text("".join(f'#include "{unit.resolve()}"\n' for unit in group))
+    return paths
+
+
+def _runtime(verilator: tools.Tool, compiler: tools.Tool, options: list[str]) -> list[str]:
+    """Verilator's own library, the same for every circuit: compiled once and kept."""
+    assert verilator.root is not None
+    key = "\0".join([verilator.source, compiler.source, *COMPILER_OPTIONS])
+    folder = tools.cache_folder("verilator") / hashlib.sha256(key.encode()).hexdigest()
+    objects = []
+    for name in ("verilated", "verilated_threads"):
+        target = folder / f"{name}.o"
+        if not target.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = folder / f".{name}.{getpid()}.o"
+            compiler.run(*options, "-c", str(verilator.root / "include" / f"{name}.cpp"), "-o", str(partial))
+            replace(partial, target)
+        objects.append(str(target))
+    return objects
 
 
 def play(

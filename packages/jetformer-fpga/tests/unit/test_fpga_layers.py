@@ -49,8 +49,8 @@ def test_drawings_show_every_layer_that_computes(found: list[layers.Layer]) -> N
     root = ElementTree.fromstring(picture)
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     for layer in found:
-        assert (layer.name in texts) == (layer.op not in layers.FREE)
-        assert (f'"{layer.name}<br/>' in text) == (layer.op not in layers.FREE)
+        assert (layer.name in texts) == (layer.op not in drawing.HIDDEN)
+        assert (f'"{layer.name}<br/>' in text) == (layer.op not in drawing.HIDDEN)
     drawn = drawing.visible(found)
     assert text.count("-->") == sum(len(sources) for _, sources in drawn) == picture.count("<path")
     places = drawing._places(drawn)
