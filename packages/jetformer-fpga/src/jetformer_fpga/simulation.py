@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import tools
 from .errors import ToolError
-from .ports import TOP, Ports
+from .ports import TOP, Field, Port, Ports
 
 Progress = Callable[[int, int], None]
 RESET, VALID = 1, 2
@@ -23,7 +23,7 @@ GROUP_BYTES = 1_500_000
 # Lint is the tracer's business; what could change meaning stays fatal: unsized or multiple drivers, latches, loops.
 VERILATOR_OPTIONS = (
     "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-lint", "-Wno-style",
-    "--output-split", "20000", "--output-split-cfuncs", "2000", "--top-module", TOP,
+    "--output-split", "20000", "--output-split-cfuncs", "2000",
 )  # fmt: skip
 # Unoptimised: 2,000 jets take a quarter of a second even so, which no optimisation could repay.
 COMPILER_OPTIONS = (
@@ -51,17 +51,24 @@ def fingerprint(verilog: Path) -> str:
     return digest.hexdigest()
 
 
-def compile_circuit(verilog: Path, work: Path, progress: Progress = lambda done, total: None) -> Path:
+def compile_circuit(
+    verilog: Path,
+    work: Path,
+    progress: Progress = lambda done, total: None,
+    *,
+    top: str = TOP,
+    bench: str = "testbench.cpp",
+) -> Path:
     """The executable test bench of the Verilog files in a folder; `work` takes the intermediate files."""
     verilator, compiler = tools.verilator(), tools.compiler()
     assert verilator.root is not None
     work.mkdir(parents=True, exist_ok=True)
     sources = sorted(str(path.resolve()) for path in verilog.glob("*.v"))
     progress(0, 1)
-    verilator.run(*VERILATOR_OPTIONS, "--Mdir", str(work.resolve()), *sources)
+    verilator.run(*VERILATOR_OPTIONS, "--top-module", top, "--Mdir", str(work.resolve()), *sources)
     include = verilator.root / "include"
     options = [*COMPILER_OPTIONS, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}"]
-    with as_file(files(__package__) / "testbench.cpp") as testbench:
+    with as_file(files(__package__) / bench) as testbench:
         units = _grouped([*sorted(work.glob("V*.cpp")), testbench], work)
 
         def build(unit: Path) -> str:
@@ -146,3 +153,33 @@ def play(
     if len(out) != len(rows):
         raise ToolError(f"The simulation answered {len(out)} of {len(rows)} clock cycles.")
     return out[:, 0].astype(bool), ports.logits.unpack(out[:, 1:])
+
+
+def stream(
+    executable: Path,
+    ports: Ports,
+    features: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    work: Path,
+    *,
+    sender: int,
+    receiver: int,
+) -> NDArray[np.int64]:
+    """Codes `[transfers, C]` that leave the AXI4-Stream wrapper; sender and receiver are willing in so many % of cycles."""
+    packed = Port("stream", ports.features.fields + tuple(_moved(ports)))
+    rows = packed.pack(np.concatenate([features, mask.astype(np.int64)], axis=1))
+    jets, answers = work / "jets.bin", work / "answers.bin"
+    jets.write_bytes(np.ascontiguousarray(rows, dtype="<u4").tobytes())
+    cycles = len(features) * 20000 // (sender * receiver) + 1000
+    command = [str(executable), str(jets), str(answers), str(cycles), str(sender), str(receiver)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = "an answer changed while it waited" if done.returncode == 3 else done.stderr.strip()[-200:]
+        raise ToolError(f"The simulation of the stream stopped with exit code {done.returncode}: {why}")
+    return ports.logits.unpack(np.fromfile(answers, dtype="<u4").reshape(-1, ports.logits.words))
+
+
+def _moved(ports: Ports) -> list[Field]:
+    """The mask's fields above the features."""
+    above = ports.features.width
+    return [Field(field.name, field.kif, field.low_bit + above) for field in ports.mask.fields]
