@@ -118,9 +118,9 @@ class Ports:
                 lines.append(f"| {port.name} | {place} | {field.name} | {field.kif} |")
         lines += [
             "",
-            f"`{TOP}_axis` has AXI4-Stream on both sides (`aclk`, `aresetn`): one transfer in is one jet, features in the",
-            "lowest bits of `s_axis_tdata`, the mask above them; one transfer out is its logits. It takes a jet a cycle unless the",
-            "receiver makes it wait, and loses none.",
+            f"`{TOP}_axis` has AXI4-Stream on both sides (`aclk`, `aresetn`). One transfer in is one jet: features in",
+            "the lowest bits of `s_axis_tdata`, the mask above them. One transfer out is its logits. It takes a jet in",
+            "every cycle unless the receiver makes it wait, and loses none.",
         ]
         return "\n".join(lines) + "\n"
 
