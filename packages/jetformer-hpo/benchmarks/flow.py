@@ -20,11 +20,13 @@ from typing import Any
 
 import torch
 
+from jetformer_hpo import findings
+
 FOLDER = Path("build/bench/flow")
 BELOW = 0.021
 TRIALS, SEEDS = 80, 3
 ON_GPU = torch.cuda.is_available()
-EPOCHS, WORKERS = (25, 8) if ON_GPU else (10, 2)
+EPOCHS, WORKERS = (25, 3) if ON_GPU else (10, 2)
 
 
 def tool(name: str, *arguments: object) -> str:
@@ -41,10 +43,10 @@ def train(jets: Path, out: Path, *options: object) -> dict[str, Any]:
     return {name: found[name] for name in ("accuracy", "accuracy_error", "jets")}
 
 
-def trained_twice() -> int:
-    """Points that were trained more than once, counted in the folders of the trials."""
-    done = [path.parent for path in FOLDER.glob("search/trials/*/result.json")]
-    points = Counter(str(json.loads((folder / "request.json").read_text())["settings"]) for folder in done)
+def trained_twice(study: Path) -> int:
+    """Points with more than one finished training."""
+    with findings.opened(study) as opened:
+        points = Counter(str(trial.params) for trial in opened.trials if trial.values)
     return sum(count - 1 for count in points.values())
 
 
@@ -69,7 +71,7 @@ def measure() -> dict[str, Any]:
     members = [one for one in front["candidates"] if one["kind"] == "pareto"]
     return {
         "front_points": len(members),
-        "duplicates_trained": trained_twice(),
+        "duplicates_trained": trained_twice(study),
         "flow_trials": len(front["candidates"]),
         "flow_seconds": seconds,
         "flow_workers": WORKERS,
