@@ -2,9 +2,8 @@
 
     JETFORMER_BENCH_TAGGING_JETS=jets.h5 python ci/bench.py hpo flow
 
-The constraint lies as far below the accuracy of the published large network (3 blocks, d 64) as in the publication: 2.1
-points
-(0.65 against 0.671). Trainings run on a GPU where there is one. All is kept in build/bench/flow; interrupted, it goes on.
+The constraint lies as far below the accuracy of the smallest published network (4 blocks, d 8) as in the publication: 0.6
+points (0.65 against 0.656). Trainings run on a GPU where there is one. All is kept in build/bench/flow; interrupted, it goes on.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ import torch
 from jetformer_hpo import findings
 
 FOLDER = Path("build/bench/flow")
-BELOW = 0.021
+BELOW = 0.006
 TRIALS, SEEDS = 80, 3
 ON_GPU = torch.cuda.is_available()
-EPOCHS, WORKERS = (25, 3) if ON_GPU else (10, 2)
+WORKERS = 3 if ON_GPU else 2
+EPOCHS = 10
 
 
 def tool(name: str, *arguments: object) -> str:
@@ -56,9 +56,9 @@ def measure() -> dict[str, Any]:
     jets = Path(os.environ["JETFORMER_BENCH_TAGGING_JETS"]).resolve()
     FOLDER.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
-    published = ("--preset", "150p", "--constituents", 8, "--epochs", EPOCHS, "--batch-size", 256)
-    large = train(jets, FOLDER / "large.safetensors", *published)
-    least = round(large["accuracy"] - BELOW, 3)
+    published = ("--preset", "tiny", "--constituents", 8, "--epochs", EPOCHS, "--batch-size", 256)
+    tiny = train(jets, FOLDER / "tiny.safetensors", *published)
+    least = round(tiny["accuracy"] - BELOW, 3)
     study, out = FOLDER / "search/study.sqlite3", FOLDER / "search"
     options = ("--trials", TRIALS, "--workers", WORKERS, "--sampler", "nsga3", "--epochs", EPOCHS)
     tool("hpo", "search", jets, "--out", out, *options, "--constraint", f"accuracy>={least}")
@@ -78,7 +78,7 @@ def measure() -> dict[str, Any]:
         "flow_epochs": EPOCHS,
         "flow_device": torch.cuda.get_device_name() if ON_GPU else "cpu",
         "flow_constraint": f"accuracy>={least}",
-        "flow_large": large,
+        "flow_tiny": tiny,
         "flow_front": members,
         "flow_smallest": smallest | {"configuration": (FOLDER / "smallest.toml").read_text()},
     }
