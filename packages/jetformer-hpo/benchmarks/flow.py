@@ -3,7 +3,8 @@
     JETFORMER_BENCH_TAGGING_JETS=jets.h5 python ci/bench.py hpo flow
 
 The constraint lies as far below the accuracy of the smallest published network (4 blocks, d 8) as in the publication: 0.6
-points (0.65 against 0.656). Trainings run on a GPU where there is one. All is kept in build/bench/flow; interrupted, it goes on.
+points (0.65 against 0.656). Trainings run on a GPU where there is one. All is kept in build/bench/flow; interrupted, it
+goes on.
 """
 
 from __future__ import annotations
