@@ -71,6 +71,7 @@ def synth(
     stages: int | None = None,
     clock_mhz: float = CLOCK_MHZ,
     part: str = "xcvu13p",
+    multipliers: str = "auto",
     measure_resources: bool = True,
     task: Task = _silent,
 ) -> Project:
@@ -80,6 +81,7 @@ def synth(
     """
     state_path, out = Path(state_path), Path(out)
     resources.check_part(part)
+    resources.check_multipliers(multipliers)
     if not (clock_mhz > 0 and stage_delay > 0) or (stages is not None and stages < 1):
         raise FpgaError("clock, stage delay and stages must be above 0.")
     _check_target(out)
@@ -88,10 +90,11 @@ def synth(
         program = tracer.trace(fusion.fuse(network.build(loaded), TABLE_BITS))
     line = tracer.pipeline(program, stage_delay) if stages is None else tracer.pipeline_of(program, stages)
     ports = ports_of(loaded)
-    description = _description(state_path, loaded, line, clock_mhz, part)
+    description = _description(state_path, loaded, line, clock_mhz, part) | {"multipliers": multipliers}
     if measure_resources:
         with task("resources") as progress:
-            description["resources"] = resources.measure(line, part, line.latency_cycles, progress).as_json()
+            found = resources.measure(line, part, line.latency_cycles, progress, multipliers)
+        description["resources"] = found.as_json()
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -183,6 +186,11 @@ def _write(
     files[f"{wrappers.AXIS}.v"] = wrappers.axis(ports, line.latency_cycles)
     for name, text in files.items():
         (folder / "verilog" / name).write_text(text)
+    if description["multipliers"] != "auto":
+        multiplier = folder / "verilog" / "multiplier.v"
+        multiplier.write_text(
+            tracer.with_multipliers_in(multiplier.read_text(), description["multipliers"] == "dsp")
+        )
     part, clock = description["part"], description["assumed_clock_mhz"]
     _write_texts(
         folder,
