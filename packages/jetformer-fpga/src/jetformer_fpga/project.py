@@ -17,14 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import fusion, network, resources, state, tracer, wrappers
+from . import resources, state, tracer, wrappers
 from .errors import FpgaError, ProjectError
 from .ports import CORE, TOP, Ports, ports_of, top_level
+from .tracing import TABLE_BITS, traced
+
+__all__ = ["CLOCK_MHZ", "STAGE_DELAY", "TABLE_BITS", "Project", "load", "synth", "versions"]
 
 FORMAT, VERSION = "jetformer-firmware", "1.0"
 # In the tracer's units; a short adder with its way to the next is about 1.2, so 9 is some seven adders in a row.
 STAGE_DELAY = 9.0
-TABLE_BITS = 8
 CLOCK_MHZ = 200.0
 Task = Callable[[str], AbstractContextManager[resources.Progress]]
 
@@ -87,7 +89,7 @@ def synth(
     _check_target(out)
     loaded = state.read(state_path)
     with task("tracing"):
-        program = tracer.trace(fusion.fuse(network.build(loaded), TABLE_BITS))
+        program = traced(loaded, state_path)
     line = tracer.pipeline(program, stage_delay) if stages is None else tracer.pipeline_of(program, stages)
     ports = ports_of(loaded)
     description = _description(state_path, loaded, line, clock_mhz, part) | {"multipliers": multipliers}
