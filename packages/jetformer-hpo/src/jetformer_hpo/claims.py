@@ -35,6 +35,11 @@ _CLAIMS = Table(
 )
 
 
+def make_table(engine: Engine) -> None:
+    """Unless it is there."""
+    _CLAIMS.create(engine, checkfirst=True)
+
+
 class Claims:
     """Claims of one study. A trial is named by its number."""
 
@@ -42,7 +47,6 @@ class Claims:
         self.engine = engine
         self.study = _CLAIMS.c.study_id == study_id
         self.study_id = study_id
-        _CLAIMS.create(engine, checkfirst=True)
 
     def claim(self, point: Point, trial: int, slots: int) -> int | None:
         """The trial that has the point: `trial` if nobody had it before; None if nobody has and all slots are taken."""

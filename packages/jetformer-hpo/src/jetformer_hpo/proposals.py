@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,6 +86,11 @@ class Proposer:
                     system_attrs=dict(result.attributes),
                 )
             )
+
+    def diverge(self) -> None:
+        """Go another way by chance: somebody with the same seed proposes the same."""
+        self._study.sampler.reseed_rng()
+        self.seed = int.from_bytes(os.urandom(4))
 
     def notes(self, point: Point) -> dict[str, Any]:
         """What the sampler noted about a point that was proposed here and is at work: to be kept with its trial."""

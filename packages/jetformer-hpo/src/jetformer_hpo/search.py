@@ -152,6 +152,7 @@ class Search:
         number = self.storage.get_trial(trial).number
         if not self._claim(point, number, before):
             self._end(trial, {}, None)
+            self.proposer.diverge()
             return True
         folder = self.folder / f"{number:05d}"
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from jetformer_hpo.claims import make_table
 from jetformer_hpo.errors import SearchError
 from jetformer_hpo.space import Point, Space
 
@@ -24,6 +26,8 @@ STUDY_NAME = "jetformer"
 MEASURED, FAILURE = "measured", "failure"  # user attributes of trials
 HEARTBEAT, GRACE = 5, 20  # seconds
 _WAIT = 120  # seconds for a lock of SQLite
+_TRIES = 10
+_SOMEBODY_ELSE_MADE_IT = ("already exists", "duplicate key", "UNIQUE constraint")
 
 # What the loss of a database raises
 LOST = (StorageInternalError, SQLAlchemyError)
@@ -65,7 +69,7 @@ def open_storage(
         # None: Python's sqlite3 begins no transactions of its own
         options = {"connect_args": {"timeout": _WAIT, "isolation_level": None}}
     try:
-        database = _connect(url, options, heartbeat, grace)
+        database = _connected(url, options, heartbeat, grace)
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
         raise SearchError(
             f"{_without_password(url)}: cannot be opened as a study ({_first_line(error)})"
@@ -77,6 +81,17 @@ def open_storage(
         database.engine.dispose()
 
 
+def _connected(url: str, options: dict[str, Any], heartbeat: int, grace: int) -> RDBStorage:
+    for _ in range(_TRIES):
+        try:
+            return _connect(url, options, heartbeat, grace)
+        except SQLAlchemyError as error:
+            if not any(sign in str(error) for sign in _SOMEBODY_ELSE_MADE_IT):
+                raise
+            time.sleep(0.2)  # searches that begin together make the same tables
+    return _connect(url, options, heartbeat, grace)
+
+
 def _connect(url: str, options: dict[str, Any], heartbeat: int, grace: int) -> RDBStorage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats
@@ -86,6 +101,7 @@ def _connect(url: str, options: dict[str, Any], heartbeat: int, grace: int) -> R
             heartbeat_interval=heartbeat,
             grace_period=grace,
         )
+    make_table(database.engine)
     if url.startswith("sqlite:///"):
         event.listen(database.engine, "connect", _write_ahead)
         event.listen(database.engine, "begin", _begin_with_the_lock)

@@ -52,12 +52,14 @@ def search(storage: str, folder: Path, trials: int, seed: int, sleep: float = 0.
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of many searches: points with a result, without one, with two; trainings; what searches said when they failed."""
+    """Of many searches: points with a result, without one, with two; trainings; trials that were stored for nothing, as
+    somebody else was faster; what searches said when they failed."""
 
     trials: int
     lost: int
     doubled: int
     trainings: int
+    races: int
     seconds: float
     complaints: tuple[str, ...]
 
@@ -67,10 +69,8 @@ def many(
 ) -> Outcome:
     """`searches` at once; `kills` times one of them, or the trial that one of them is at, is killed, and begun again."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open_storage(storage, create=True) as database:
-        make_study(database, ("maximize", "minimize"), NAMES)
     begin = time.monotonic()
-    going = [_start(storage, folder, trials, seed, sleep) for seed in range(searches)]
+    going = [_start(storage, folder, trials, log, sleep) for log in range(searches)]
     chance = random.Random(1)
     try:
         for number in range(kills):
@@ -91,9 +91,9 @@ def many(
     return _outcome(storage, folder, trials, seconds, tuple(complaints))
 
 
-def _start(storage: str, folder: Path, trials: int, seed: int, sleep: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", __name__, storage, str(folder), str(trials), str(seed), str(sleep)]
-    with open(folder / f"{seed}.log", "wb") as log:
+def _start(storage: str, folder: Path, trials: int, number: int, sleep: float) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", __name__, storage, str(folder), str(trials), "1", str(sleep)]
+    with open(folder / f"{number}.log", "wb") as log:
         return subprocess.Popen(command, stderr=log)
 
 
@@ -126,6 +126,7 @@ def _outcome(storage: str, folder: Path, budget: int, seconds: float, complaints
         min(budget, len(SPACE)) - len(tried(trials, SPACE)) + len(failed),
         sum(count - 1 for count in points.values()),
         asked,
+        len(trials) - asked,
         seconds,
         complaints + tuple(failed.values()),
     )
