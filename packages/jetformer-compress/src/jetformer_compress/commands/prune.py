@@ -19,6 +19,7 @@ from jetformer_compress.commands.application import (
     app,
     checkpoint_of,
     finish,
+    require_device,
 )
 from jetformer_compress.errors import CompressError
 from jetformer_compress.plan_table import plan_table, show_plan
@@ -85,6 +86,7 @@ def prune(
         raise CompressError("--out: where shall the pruned state go? (or --dry-run to see the plan alone)")
     if out is not None:
         require_folder(out)
+    require_device(device)
     if ratio is not None and target_flops is not None:
         raise CompressError("--ratio and --target-flops: give one of them")
     loaded = load(state)
