@@ -32,7 +32,7 @@ FOLDER = Path("build/bench/compress").absolute()
 JETS, SEED = 20_000, 11
 MODELS, SEEDS = ((0, 1, 2), 3) if ON_GPU else ((0,), 1)
 BLOCKS = 4  # of model 0
-JOBS = 8 if ON_GPU else 1  # networks so small leave most of a GPU idle
+JOBS = 3 if ON_GPU else 1  # more get in each other's way: a GPU works for one process at a time
 TRAIN = ("--epochs", 25, "--patience", 25)  # one cycle is as long as its epochs; the rest as published
 PRUNE = ("--ratio", 0.5, "--last-epochs", 25)  # the last network is trained as long as the first was
 

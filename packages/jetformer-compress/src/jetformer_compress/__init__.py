@@ -2,11 +2,12 @@
 
 from jetformer_compress.binarisation import binarize
 from jetformer_compress.calibration import Widths, calibrate
+from jetformer_compress.ebops import ebops
 from jetformer_compress.errors import CompressError
-from jetformer_compress.folding import fold
+from jetformer_compress.lowering import lower
 from jetformer_compress.pruning import foresee, prune
 from jetformer_compress.pruning_plan import Pruning, plan, with_target
-from jetformer_compress.quantisation import post_training, quantize
+from jetformer_compress.quantisation import post_training, quantize, quantize_to_budget
 
 __all__ = [
     "CompressError",
@@ -14,11 +15,13 @@ __all__ = [
     "Widths",
     "binarize",
     "calibrate",
-    "fold",
+    "ebops",
     "foresee",
+    "lower",
     "plan",
     "post_training",
     "prune",
     "quantize",
+    "quantize_to_budget",
     "with_target",
 ]

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from jetformer_compress.binarisation import binarize
 from jetformer_compress.calibration import Widths
@@ -16,6 +15,8 @@ from jetformer_data.testing import ReaderContract
 from jetformer_model.config import Architecture
 from jetformer_model.dataset import TaggingData, tagging_data_for
 from jetformer_model.errors import ModelError, StateError
+from jetformer_model.fixed_point import FixedPointNetwork
+from jetformer_model.integer_evaluation import integer_logits
 from jetformer_model.state import State, load, save
 from jetformer_model.testing import StateReaderContract, StateWriterContract, example_state
 from jetformer_model.training import Recipe, predict
@@ -48,9 +49,13 @@ class TestFixedPointState(StateWriterContract):
 
     def test_a_loaded_fixed_point_network_gives_the_same_bits(self, written: Path) -> None:
         loaded = load(written)
-        assert (
-            predict(loaded.network, self.data.validation) == predict(self.state.network, self.data.validation)
-        ).all()
+        found = predict(loaded.network, self.data.validation)
+        assert (found == predict(self.state.network, self.data.validation)).all()
+
+    def test_the_network_computes_the_integers_of_the_interface(self, written: Path) -> None:
+        network, jets = load(written).network, self.data.validation.head(60)
+        assert isinstance(network, FixedPointNetwork)
+        assert (predict(network, jets) == integer_logits(network, jets.x.numpy(), jets.mask.numpy())).all()
 
 
 class TestStateReader(StateReaderContract):
@@ -65,28 +70,5 @@ class TestArraySchema(ReaderContract):
 
     def use_jets(self, path: Path) -> Any:
         state = example_state(SHAPE)
-        return (
-            post_training(state, tagging_data_for(state, path).train, Widths())
-            .state_dict()["tokens.kif"]
-            .numpy()
-        )
-
-
-def test_a_fixed_point_state_with_a_value_off_its_grid_is_found(
-    trained: State, data: TaggingData, tmp_path: Path
-) -> None:
-    from safetensors import safe_open
-    from safetensors.torch import load_file, save_file
-
-    from jetformer_model.state import check
-
-    path = tmp_path / "fixed.safetensors"
-    save(path, dataclasses.replace(trained, network=post_training(trained, data.train, Widths())))
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-    tensors = load_file(path)
-    tensors["blocks.1.attention.k.weight"][0, 0] += 1e-3
-    save_file(tensors, path, metadata)
-    with pytest.raises(StateError, match=r"blocks.1.attention.k.weight.*off the grid"):
-        check(path)
-    assert torch.is_tensor(tensors["head.bias"])
+        network = post_training(state, tagging_data_for(state, path).train, Widths())
+        return network.quantiser("tokens").kif.numpy()

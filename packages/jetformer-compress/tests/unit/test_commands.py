@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 import json
 import os
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from jetformer_compress.cli import main
-from jetformer_model.state import load, save
+from jetformer_model.dataset import TaggingData
+from jetformer_model.state import State, load, save
+from jetformer_model.taggers import build, flops
 from jetformer_model.testing import SMALL, example_state
 
 
@@ -176,3 +179,51 @@ def test_networks_that_cannot_be_binarized_or_pruned_are_one_sentence(
     assert "3 files" in refusal("binarize", bits, jets_file, jets_file, "--out", out)
     assert "one of tiny" in refusal("binarize", jets_file, "--preset", "huge", "--out", out)
     assert "charge" in refusal("binarize", jets_file, "--features", "pt,charge", "--out", out)
+
+
+def test_a_front_of_learned_widths(trained_file: Path, jets_file: Path, tmp_path: Path) -> None:
+    options = ("--ebops", 150_000, "--front", 2, "--epochs", 2, "--weights-share", "channel")
+    result = run("quantize", trained_file, jets_file, "--out", tmp_path / "f.safetensors", *options)
+    assert result.returncode == 0, result.stderr
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["f-1.csv", "f-1.safetensors", "f-2.csv", "f-2.safetensors", "f.front.csv"]
+    wide, narrow = (load(tmp_path / f"f-{number}.safetensors") for number in (1, 2))
+    assert narrow.metrics["ebops"] <= 150_000 < wide.metrics["ebops"]
+    rows = list(csv.DictReader((tmp_path / "f.front.csv").read_text().splitlines()))
+    assert [float(row["ebops"]) for row in rows] == [wide.metrics["ebops"], narrow.metrics["ebops"]]
+    assert narrow.provenance["quantize"]["settings"]["ebops"] == 150_000
+    assert f"{narrow.metrics['ebops']:,.0f}" in result.stdout
+
+
+def test_a_quick_look_at_another_tagger(data: TaggingData, jets_file: Path, tmp_path: Path) -> None:
+    network = build("jedi-linear", data.inputs, constituents=8, classes=5).eval()
+    save(tmp_path / "s.safetensors", State(network, data.inputs, data.class_names))
+    command = ("quantize", tmp_path / "s.safetensors", jets_file, "--post-training", "--json")
+    result = run(*command, "--out", tmp_path / "fixed.safetensors")
+    assert result.returncode == 0, result.stderr
+    state = load(tmp_path / "fixed.safetensors")
+    assert json.loads(result.stdout)["flops"] == flops(network) == flops(state.float_form)
+    assert (state.name, state.kind, state.metrics["mean_weight_bits"]) == ("jedi-linear", "fixed_point", 6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    (
+        (("--front", "3"), "need --ebops"),
+        (("--ebops", "-1"), "expected positive numbers"),
+        (("--ebops", "9", "--post-training"), "nothing is trained"),
+        (("--weights-share", "row"), "expected one of tensor, channel, element, got 'row'"),
+    ),
+)
+def test_settings_of_quantize_that_cannot_be_are_one_sentence(
+    arguments: tuple[str, ...],
+    sentence: str,
+    trained_file: Path,
+    jets_file: Path,
+    tmp_path: Path,
+    refusal: Refusal,
+) -> None:
+    said = refusal("quantize", trained_file, jets_file, "--out", tmp_path / "x.safetensors", *arguments)
+    assert said.count("\n") == 1
+    assert sentence in said
+    assert not list(tmp_path.iterdir())

@@ -3,13 +3,12 @@ import dataclasses
 import pytest
 import torch
 
-from jetformer_compress.calibration import Widths, format_for
+from jetformer_compress.calibration import Sharing, Widths, exact_format, format_for
 from jetformer_compress.errors import CompressError
 from jetformer_compress.quantisation import post_training, quantize
 from jetformer_model.dataset import TaggingData
-from jetformer_model.fixed_point import FixedPointJetFormer
 from jetformer_model.state import State
-from jetformer_model.testing import SMALL, example_batch, example_state
+from jetformer_model.testing import example_state
 from jetformer_model.training import Recipe, predict
 
 
@@ -37,11 +36,43 @@ def test_training_in_fixed_point_repairs_what_rounding_broke(trained: State, dat
 
 def test_every_number_has_the_width_asked_for(trained: State, data: TaggingData) -> None:
     network = post_training(trained, data.train, Widths(weights=5, biases=7, activations=9, tables=10))
-    expected = {"weight_format": 5, "bias_format": 7, "class_token_format": 7, "offset_format": 7}
-    expected |= dict.fromkeys(("exponent", "exp", "sum", "reciprocal"), 10)
-    for name, quantiser in network.quantisers().items():
-        widths = quantiser.kif.sum(-1)
-        assert (widths == expected.get(name.rsplit(".", 1)[-1], 9)).all(), name
+    constants = [p.name for p in network.graph.of_kind("parameter") if "constant" in p.attributes]
+    assert constants == ["one", *(f"blocks.{block}.feedforward.sign" for block in range(4))]
+    expected = dict.fromkeys(("exponent", "exp", "sum", "reciprocal"), 10)
+    expected |= {"weight": 5, "bias": 7, "class_token": 7, "offset": 7}
+    for name, quantiser in network.named_quantisers():
+        if name not in constants:
+            assert (quantiser.kif.sum(-1) == expected.get(name.rsplit(".", 1)[-1], 9)).all(), name
+
+
+@pytest.mark.parametrize(
+    ("share", "of_weight", "of_score", "of_tokens"),
+    (
+        ("tensor", (1, 1), (1, 1, 1), (1, 1)),
+        ("channel", (8, 1), (2, 1, 1), (1, 8)),
+        ("element", (8, 3), (2, 9, 9), (8, 8)),
+    ),
+)
+def test_formats_are_shared_as_asked_for(
+    share: Sharing,
+    of_weight: tuple[int, ...],
+    of_score: tuple[int, ...],
+    of_tokens: tuple[int, ...],
+    trained: State,
+    data: TaggingData,
+) -> None:
+    network = post_training(trained, data.train, Widths(weights_share=share, activations_share=share))
+    names = ("embedding.weight", "blocks.0.attention.score", "tokens", "blocks.0.attention.exponent")
+    shapes = [tuple(network.quantiser(name).kif.shape[:-1]) for name in names]
+    assert shapes == [of_weight, of_score, of_tokens, ()]
+
+
+def test_constants_are_held_exactly() -> None:
+    values = torch.tensor([1.0, -1.0, 0.75, -4.0, 0.0])
+    expected = [[0, 1, 2], [1, 0, 2], [0, 0, 2], [1, 2, 2], [0, -2, 2]]
+    assert exact_format(values).tolist() == expected
+    with pytest.raises(CompressError, match="16 fraction bits"):
+        exact_format(torch.tensor([1 / 3]))
 
 
 def test_logits_lie_on_their_grid_and_padding_changes_none(trained: State, data: TaggingData) -> None:
@@ -50,7 +81,7 @@ def test_logits_lie_on_their_grid_and_padding_changes_none(trained: State, data:
     mask[:, 5:] = False
     kept = x * mask.unsqueeze(-1)
     logits = network(kept, mask)
-    assert torch.equal(network.logits(logits), logits)
+    assert torch.equal(network.quantiser("logits")(logits), logits)
     # padded places may hold anything at all, and there may be none of them
     assert torch.equal(network(torch.where(mask.unsqueeze(-1), x, 99.0), mask), logits)
     assert torch.equal(network(kept[:, :5], mask[:, :5]), logits)
@@ -72,8 +103,3 @@ def test_what_is_quantised_already_is_refused(trained: State, data: TaggingData)
 def test_impossible_widths_are_refused(width: int) -> None:
     with pytest.raises(CompressError, match="2 to 16 bits"):
         Widths(weights=width)
-
-
-def test_a_network_with_unset_formats_is_a_float_network() -> None:
-    network = FixedPointJetFormer(dataclasses.replace(SMALL, norm="folded"))
-    assert torch.isfinite(network(*example_batch(3))).all()

@@ -23,9 +23,7 @@ import numpy as np
 import torch
 
 from jetformer_hpo.errors import SearchError
-from jetformer_model import flops as jetformer
 from jetformer_model.errors import ModelError
-from jetformer_model.fixed_point import FixedPointJetFormer
 from jetformer_model.metrics import roc
 from jetformer_model.scorers import open_scorer
 from jetformer_model.scoring import Scoring
@@ -160,19 +158,13 @@ def auc(trained: Trained) -> float:
 @_to("minimize")
 def flops(trained: Trained) -> float:
     """FLOPs of one jet, 1 multiply-accumulate = 1; a network in fixed point counts as its float form."""
-    network = load(trained.state).network
-    if isinstance(network, FixedPointJetFormer):
-        return jetformer.flops(network.architecture)
-    return counting.flops(network)
+    return counting.flops(load(trained.state).float_form)
 
 
 @_to("minimize")
 def parameters(trained: Trained) -> float:
     """Parameters of the network; one in fixed point counts as its float form."""
-    network = load(trained.state).network
-    if isinstance(network, FixedPointJetFormer):
-        return jetformer.parameters(network.architecture)
-    return counting.parameters(network)
+    return counting.parameters(load(trained.state).float_form)
 
 
 @_to("minimize")

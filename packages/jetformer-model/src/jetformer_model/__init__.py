@@ -6,7 +6,7 @@ The FLOP counter stays in `jetformer_model.flops`, the name of its interface.
 from jetformer_model.config import PRESETS, Architecture, preset
 from jetformer_model.dataset import Dataset, TaggingData, open_split, tagging_data
 from jetformer_model.errors import ModelError, StateError
-from jetformer_model.fixed_point import FixedPointJetFormer
+from jetformer_model.fixed_point import FixedPointNetwork
 from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
 from jetformer_model.state import State, load, save
@@ -16,7 +16,7 @@ __all__ = [
     "PRESETS",
     "Architecture",
     "Dataset",
-    "FixedPointJetFormer",
+    "FixedPointNetwork",
     "Inputs",
     "JetFormer",
     "ModelError",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from jetformer_model.errors import ModelError
 
-Norm = Literal["batch", "layer", "folded"]
+Norm = Literal["batch", "layer"]
 Activation = Literal["relu", "silu"]
 
 
@@ -25,7 +25,7 @@ class Architecture:
     classes: C
     attention_dims: a, the width of q, k and v in each block; H divides it; a = d unless pruned
     feedforward_dims: m, the hidden width in each block; m = 2 d unless pruned
-    norm: "batch" (masked batch norm) or "layer"; "folded" when a fixed-point network has absorbed its norms
+    norm: "batch" (masked batch norm) or "layer"
     activation: "relu" or "silu"
     dropout: after each block, in training
     """
@@ -60,7 +60,7 @@ class Architecture:
             )
         for width in self.feedforward_dims:
             _expect(width >= 1, "feedforward_dims", "at least 1", width)
-        _expect(self.norm in ("batch", "layer", "folded"), "norm", "batch or layer", self.norm)
+        _expect(self.norm in ("batch", "layer"), "norm", "batch or layer", self.norm)
         _expect(self.activation in ("relu", "silu"), "activation", "relu or silu", self.activation)
         _expect(0 <= self.dropout < 1, "dropout", "a number in [0, 1)", self.dropout)
 

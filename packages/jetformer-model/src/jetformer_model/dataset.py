@@ -130,7 +130,7 @@ def tagging_data_for(state: State, path: str | os.PathLike[str]) -> TaggingData:
 
     Raises ModelError if the file has other classes.
     """
-    return _training_splits(path, state.inputs, state.architecture.constituents, state.class_names)
+    return _training_splits(path, state.inputs, state.constituents, state.class_names)
 
 
 def open_split(

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from jetformer_model.dataset import Dataset
 from jetformer_model.errors import ModelError
-from jetformer_model.fixed_point import FixedPointJetFormer
+from jetformer_model.fixed_point import FixedPointNetwork
 from jetformer_model.network import Attention, JetFormer
 from jetformer_model.state import State
 from jetformer_model.taggers.kinematics import NAMES, Kinematics, wrapped
@@ -76,7 +76,7 @@ def without_attention(network: nn.Module) -> str:
     """Why there is no attention to look at in this network; empty if there is."""
     if isinstance(network, JetFormer):
         return ""
-    found = "one in fixed point" if isinstance(network, FixedPointJetFormer) else f"a {network.name}"
+    found = "one in fixed point" if isinstance(network, FixedPointNetwork) else f"a {network.name}"
     return f"attention of the class token can be looked at in a float JetFormer alone, and this network is {found}"
 
 

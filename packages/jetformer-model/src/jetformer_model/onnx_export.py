@@ -41,6 +41,7 @@ from jetformer_model.taggers.particle_mlp import ParticleMLP
 from jetformer_model.taggers.particle_transformer import ParticleTransformer
 from jetformer_model.taggers.particlenet import ParticleNet
 from jetformer_model.taggers.tagger import without_padding
+from jetformer_model.taggers.trigger_jetformer import TriggerJetFormer
 
 FORMAT, FORMAT_VERSION = "jetformer-onnx", "1.0"
 METADATA_KEY = "jetformer"
@@ -114,7 +115,9 @@ def exportable(state: State) -> nn.Module:
 
 def constituents_are_free(network: nn.Module) -> bool:
     """Whether no parameter of the network depends on the number of constituents."""
-    by_place = isinstance(network, InteractionNetwork) and network.pooling == "places"
+    by_place = (isinstance(network, InteractionNetwork) and network.pooling == "places") or (
+        isinstance(network, TriggerJetFormer) and network.by_place
+    )
     return not (by_place or isinstance(network, ParticleMLP | MLPMixer | Linformer))
 
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from jetformer_model.config import Architecture
 from jetformer_model.errors import ModelError, StateError
-from jetformer_model.fixed_point import FixedPointJetFormer
+from jetformer_model.fixed_point import FixedPointNetwork, number_of_entries
+from jetformer_model.graph import Graph
+from jetformer_model.graph_shapes import Shape
 from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
 from jetformer_model.one_bit import OneBit, OneBitJetFormer
@@ -23,10 +26,11 @@ from jetformer_model.taggers.registry import build
 from jetformer_model.taggers.tagger import Tagger
 
 FORMAT = "jetformer-state"
-INTERFACE_VERSION = "1.1"
+INTERFACE_VERSION = "2.0"
+READABLE_FLOAT_VERSIONS = ("1", "2")  # float states have not changed since 1.1
 _HEADER_KEY = "jetformer"
 Kind = Literal["float", "fixed_point", "one_bit"]
-Network = JetFormer | FixedPointJetFormer | Tagger
+Network = JetFormer | FixedPointNetwork | Tagger
 
 
 @dataclass(frozen=True)
@@ -44,25 +48,36 @@ class State:
         """ "fixed_point" once quantised, "one_bit" once binarised, else "float"."""
         if isinstance(self.network, OneBitJetFormer):
             return "one_bit"
-        return "fixed_point" if isinstance(self.network, FixedPointJetFormer) else "float"
+        return "fixed_point" if isinstance(self.network, FixedPointNetwork) else "float"
 
     @property
     def name(self) -> str:
         """ "jetformer", or the name of another tagger."""
-        return self.network.name if isinstance(self.network, Tagger) else "jetformer"
+        return "jetformer" if isinstance(self.network, JetFormer) else self.network.name
 
     @property
     def constituents(self) -> int:
         """P, the constituents that a jet is cut or padded to."""
         network = self.network
-        return network.constituents if isinstance(network, Tagger) else network.architecture.constituents
+        return network.architecture.constituents if isinstance(network, JetFormer) else network.constituents
 
     @property
     def architecture(self) -> Architecture:
-        """The architecture of a JetFormer. Raises ModelError for another tagger."""
-        if isinstance(self.network, Tagger):
+        """The architecture of a JetFormer, of the float one if it is quantised. Raises ModelError for another tagger."""
+        if self.name != "jetformer":
             raise ModelError(f"expected the state of a jetformer, got that of a {self.name}")
-        return self.network.architecture
+        return Architecture.from_dict(architecture_of(self.network))
+
+    @property
+    def float_form(self) -> JetFormer | Tagger:
+        """The network itself, or one with other weights of the architecture that it was quantised from: what FLOPs and
+        parameters are counted of."""
+        network = self.network
+        return (
+            _float_network(network.architecture, self.inputs)
+            if isinstance(network, FixedPointNetwork)
+            else network
+        )
 
 
 def save(path: str | os.PathLike[str], state: State) -> None:
@@ -71,12 +86,14 @@ def save(path: str | os.PathLike[str], state: State) -> None:
         "format": FORMAT,
         "version": INTERFACE_VERSION,
         "kind": state.kind,
-        "architecture": _architecture(state.network),
+        "architecture": architecture_of(state.network),
         "inputs": dataclasses.asdict(state.inputs),
         "class_names": list(state.class_names),
         "metrics": state.metrics,
         "provenance": state.provenance,
     }
+    if isinstance(state.network, FixedPointNetwork):
+        header["graph"] = state.network.graph.to_json()
     if isinstance(state.network, OneBitJetFormer):
         header["one_bit"] = dataclasses.asdict(state.network.form)
     require_folder(path)
@@ -105,10 +122,10 @@ def load(path: str | os.PathLike[str]) -> State:
     header, tensors = _read(Path(path))
     try:
         inputs = _inputs(_entry(path, header, "inputs"))
-        network = _empty_network(header, inputs, tensors)
+        network = _empty_network(header, inputs)
+        _fill(network, tensors)
     except ModelError as error:
         raise StateError(f"{path}: {error}") from error
-    _fill(path, network, tensors)
     class_names = tuple(_entry(path, header, "class_names"))
     classes = header["architecture"]["classes"]
     if len(class_names) != classes:
@@ -119,7 +136,7 @@ def load(path: str | os.PathLike[str]) -> State:
 def check(path: str | os.PathLike[str]) -> None:
     """Raise StateError unless the file follows the interface, grids of fixed-point tensors included."""
     state = load(path)
-    if isinstance(state.network, FixedPointJetFormer) and (name := state.network.first_off_grid()):
+    if isinstance(state.network, FixedPointNetwork) and (name := state.network.first_off_grid()):
         raise StateError(f"{path}: state key {name!r} has values off the grid of its (k, i, f)")
 
 
@@ -135,10 +152,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise StateError(f"{path}: no {FORMAT!r} header; was it written by jetformer-model?")
     version = str(header.get("version"))
-    if version.split(".")[0] != INTERFACE_VERSION.split(".")[0]:
+    if version.split(".")[0] not in READABLE_FLOAT_VERSIONS:
         raise StateError(
             f"{path}: state version {version} is not supported (expected {INTERFACE_VERSION.split('.')[0]}.x); "
             "a matching release of jetformer-model is needed"
+        )
+    if header.get("kind") == "fixed_point" and version.startswith("1."):
+        raise StateError(
+            f"{path}: fixed-point states of version {version} are not read any more; "
+            "quantise the float state again with this release"
         )
     return header, tensors
 
@@ -149,9 +171,12 @@ def _entry(path: str | os.PathLike[str], header: dict[str, Any], key: str) -> An
     return header[key]
 
 
-def _architecture(network: Network) -> dict[str, Any]:
-    if not isinstance(network, Tagger):
+def architecture_of(network: Network) -> dict[str, Any]:
+    """As in the header of a state; of a network in fixed point, that of the float one that it comes from."""
+    if isinstance(network, JetFormer):
         return network.architecture.to_dict()
+    if isinstance(network, FixedPointNetwork):
+        return network.architecture
     names = ("name", "constituents", "features", "classes", "sizes")
     return {name: getattr(network, name) for name in names}
 
@@ -168,30 +193,37 @@ def _inputs(stored: dict[str, Any]) -> Inputs:
     return inputs
 
 
-def _empty_network(header: dict[str, Any], inputs: Inputs, tensors: dict[str, Tensor]) -> Network:
+def _empty_network(header: dict[str, Any], inputs: Inputs) -> Network:
     """The network that the header describes, its weights yet to be filled in."""
     stored, kind = header.get("architecture"), header.get("kind")
-    if not isinstance(stored, dict):
-        raise ModelError("the header has no entry 'architecture'")
-    network: Network
+    if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
+        raise ModelError("the header has no entry 'architecture' with a name")
     if kind not in get_args(Kind):
         raise ModelError(f"kind: expected one of {', '.join(get_args(Kind))}, got {kind!r}")
-    if kind == "float" and stored.get("name") != "jetformer":
-        network = _empty_tagger(stored, inputs)
-        features = network.features
-    else:
-        architecture = Architecture.from_dict(stored)
-        features = architecture.features
-        if kind == "one_bit":
-            network = OneBitJetFormer(architecture, OneBit.from_dict(header.get("one_bit")))
-        else:
-            network = JetFormer(architecture) if kind == "float" else FixedPointJetFormer(architecture)
-    if features != len(inputs.features):
-        raise ModelError(f"inputs 'features': expected {features} entries, got {len(inputs.features)}")
-    if isinstance(network, FixedPointJetFormer):
-        formats = {name: tensor for name, tensor in tensors.items() if name.endswith(".kif")}
-        network.set_formats({_attribute_name(n).removesuffix(".kif"): t for n, t in formats.items()})
-    return network
+    if kind == "fixed_point":
+        network = FixedPointNetwork(Graph.from_json(header.get("graph", ())), stored)
+        _expect_features(network.features, inputs)
+        return network
+    if kind == "one_bit":
+        shape = Architecture.from_dict(stored)
+        _expect_features(shape.features, inputs)
+        return OneBitJetFormer(shape, OneBit.from_dict(header.get("one_bit")))
+    return _float_network(stored, inputs)
+
+
+def _float_network(architecture: dict[str, Any], inputs: Inputs) -> JetFormer | Tagger:
+    if architecture["name"] != "jetformer":
+        tagger = _empty_tagger(architecture, inputs)
+        _expect_features(tagger.features, inputs)
+        return tagger
+    shape = Architecture.from_dict(architecture)
+    _expect_features(shape.features, inputs)
+    return JetFormer(shape)
+
+
+def _expect_features(number: int, inputs: Inputs) -> None:
+    if number != len(inputs.features):
+        raise ModelError(f"inputs 'features': expected {number} entries, got {len(inputs.features)}")
 
 
 def _empty_tagger(stored: dict[str, Any], inputs: Inputs) -> Tagger:
@@ -210,46 +242,50 @@ def _empty_tagger(stored: dict[str, Any], inputs: Inputs) -> Tagger:
     return network
 
 
-def _fill(path: str | os.PathLike[str], network: Network, tensors: dict[str, Tensor]) -> None:
+def _fill(network: Network, tensors: dict[str, Tensor]) -> None:
     if isinstance(network, OneBitJetFormer):
-        try:
-            tensors = network.unpacked(tensors)
-        except ModelError as error:
-            raise StateError(f"{path}: {error}") from error
-    expected = {_file_name(name): tensor for name, tensor in network.state_dict().items()}
-    for name, tensor in expected.items():
+        tensors = network.unpacked(tensors)
+    expected = _described(network, tensors)
+    for name, (dtype, shape) in expected.items():
         if name not in tensors:
-            raise StateError(f"{path}: state key {name!r} is missing")
-        if tensors[name].shape != tensor.shape or tensors[name].dtype != tensor.dtype:
-            raise StateError(
-                f"{path}: state key {name!r}: expected {_describe(tensor)}, got {_describe(tensors[name])}; "
+            raise ModelError(f"state key {name!r} is missing")
+        if tensors[name].dtype != dtype or tuple(tensors[name].shape) != shape:
+            raise ModelError(
+                f"state key {name!r}: expected {_describe(dtype, shape)}, "
+                f"got {_describe(tensors[name].dtype, tuple(tensors[name].shape))}; "
                 "was this file pruned or edited without its header?"
             )
     if surplus := sorted(set(tensors) - set(expected)):
-        raise StateError(f"{path}: state key {surplus[0]!r} is not part of this network")
-    network.load_state_dict({_attribute_name(name): tensor for name, tensor in tensors.items()})
+        raise ModelError(f"state key {surplus[0]!r} is not part of this network")
+    if isinstance(network, FixedPointNetwork):
+        network.load_stored(tensors)
+    else:
+        network.load_state_dict(tensors)
+
+
+def _described(network: Network, tensors: dict[str, Tensor]) -> dict[str, tuple[torch.dtype, Shape]]:
+    """The dtype and shape of each tensor that a file of this network has."""
+    if not isinstance(network, FixedPointNetwork):
+        return {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in network.state_dict().items()}
+    found = {name: (torch.float32, shape) for name, shape in network.graph.parameter_shapes().items()}
+    for name, _ in network.named_quantisers():
+        stored = tensors.get(f"{name}.kif")
+        # which axes have formats of their own is the file's choice, and is checked where they are set
+        found[f"{name}.kif"] = torch.int8, (3,) if stored is None else tuple(stored.shape)
+    for table in network.graph.of_kind("table"):
+        index = tensors.get(f"{table.of[0]}.kif")
+        entries = 0 if index is None else number_of_entries(index, table.of[0])
+        found[f"{table.name}.entries"] = torch.float32, (entries,)
+    return found
 
 
 def _tensors(network: Network) -> dict[str, Tensor]:
     if isinstance(network, OneBitJetFormer):
         stored = network.packed()
     else:
-        stored = network.on_grid() if isinstance(network, FixedPointJetFormer) else network.state_dict()
-    return {_file_name(name): tensor.detach().cpu().contiguous() for name, tensor in stored.items()}
+        stored = network.stored() if isinstance(network, FixedPointNetwork) else network.state_dict()
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in stored.items()}
 
 
-def _file_name(name: str) -> str:
-    """In the module, `q.weight_format` holds the format of `q.weight`; other quantisers stand for activations."""
-    if name.endswith("_format.kif"):
-        return name.removesuffix("_format.kif") + ".kif"
-    return f"activation.{name}" if name.endswith(".kif") else name
-
-
-def _attribute_name(name: str) -> str:
-    if name.startswith("activation."):
-        return name.removeprefix("activation.")
-    return name.removesuffix(".kif") + "_format.kif" if name.endswith(".kif") else name
-
-
-def _describe(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+def _describe(dtype: torch.dtype, shape: Shape) -> str:
+    return f"{str(dtype).removeprefix('torch.')} {shape}"

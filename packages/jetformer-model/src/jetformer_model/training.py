@@ -25,7 +25,7 @@ from jetformer_model.config import Architecture
 from jetformer_model.dataset import Dataset, Jets, TaggingData
 from jetformer_model.distributed import ALONE, Process
 from jetformer_model.errors import ModelError
-from jetformer_model.gradients import Gradients
+from jetformer_model.gradients import Gradients, Loss, cross_entropy
 from jetformer_model.network import JetFormer
 from jetformer_model.optimisation import Recipe, Schedule, make_optimiser
 from jetformer_model.state import Network, State
@@ -121,6 +121,8 @@ def fit(
     process: Process = ALONE,
     compiled: bool = False,
     after_epoch: Callable[[Sequence[Epoch]], object] = bool,
+    loss: Loss = cross_entropy,
+    keep_last: bool = False,
 ) -> tuple[tuple[Epoch, ...], Epoch]:
     """Train `network(x, mask) -> logits` in place and leave it in evaluation mode with the weights of its best epoch.
 
@@ -128,6 +130,8 @@ def fit(
     process: where the network is trained, and with which others; it ends on the CPU
     compiled: through torch.compile, which pays for long trainings
     after_epoch: told of all epochs so far, after each
+    loss: what training minimises; which epoch is best, the cross-entropy of the validation jets decides
+    keep_last: keep the last epoch instead of the best, and stop no sooner
     Raises ModelError if the loss stops being a number, or the GPU's memory is too small.
     """
     start = _purpose(title, recipe, network, training) if checkpoint else None
@@ -143,14 +147,14 @@ def fit(
     optimiser = make_optimiser(network, recipe)
     alone_on_gpu = process.world == 1 and process.device.type == "cuda" and not compiled
     gradients = Gradients(
-        whole, bf16=recipe.precision == "bf16", recorded=recipe.batch_size if alone_on_gpu else 0
+        whole, loss, bf16=recipe.precision == "bf16", recorded=recipe.batch_size if alone_on_gpu else 0
     )
     schedule = Schedule(optimiser, recipe, steps)
     moving = MovingParts(network, optimiser, schedule.schedule, generator)
     store = Checkpoint(checkpoint, start) if checkpoint and start else None
     best_weights, history = (store and store.restore(moving)) or (network.state_dict(), [])
     epochs = [Epoch(**epoch) for epoch in history]
-    best = min(epochs, key=lambda epoch: epoch.validation_loss, default=None)
+    best = min(epochs[-1:] if keep_last else epochs, key=lambda epoch: epoch.validation_loss, default=None)
     with _suitable_threads(network, training, recipe.batch_size), _progress_bar(progress) as bar:
         task = bar.add_task(title, total=recipe.epochs, completed=len(epochs), best=float("nan"))
         for number in range(len(epochs) + 1, recipe.epochs + 1):
@@ -164,14 +168,15 @@ def fit(
                 measured = training_loss, *_loss_and_accuracy(network, validation, process)
             if measured is None:  # only here is the memory free again that the failed step held
                 raise ModelError(_memory_advice(title, network, training, recipe))
-            training_loss, loss, accuracy = measured
-            epochs.append(Epoch(number, training_loss, loss, accuracy, optimiser.param_groups[0]["lr"]))
-            if not math.isfinite(training_loss + loss):
+            training_loss, validation_loss, accuracy = measured
+            rate = optimiser.param_groups[0]["lr"]
+            epochs.append(Epoch(number, training_loss, validation_loss, accuracy, rate))
+            if not math.isfinite(training_loss + validation_loss):
                 raise ModelError(
                     f"{title}: the loss is no number in epoch {number}; try a lower learning rate"
                 )
-            schedule.after_epoch(loss)
-            if best is None or loss < best.validation_loss:
+            schedule.after_epoch(validation_loss)
+            if best is None or keep_last or validation_loss < best.validation_loss:
                 best, best_weights = epochs[-1], copy.deepcopy(network.state_dict())
             if store and process.is_first:
                 store.save(moving, best_weights, [dataclasses.asdict(epoch) for epoch in epochs])

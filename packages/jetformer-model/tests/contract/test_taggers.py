@@ -56,6 +56,54 @@ class TestJediLinear(TaggerContract):
     name = "jedi-linear"
 
 
+class TestTrigger8(TaggerContract):
+    name = "trigger-8"
+
+
+class TestTrigger16(TaggerContract):
+    name = "trigger-16"
+
+
+class TestTrigger32(TaggerContract):
+    name = "trigger-32"
+
+
+class TestTriggerWithSoftmaxOfTheClassToken(TaggerContract):
+    name = "trigger-8"
+    sizes: ClassVar = {"attention": "softmax", "queries": "class_token", "pooling": "class_token"}
+
+
+class TestTriggerWithReluAttentionOfConstituents(TaggerContract):
+    name = "trigger-8"
+    sizes: ClassVar = {
+        "attention": "relu",
+        "queries": "constituents",
+        "pooling": "mean",
+        "blocks": 2,
+        "heads": 1,
+    }
+
+
+class TestTriggerWithLinearAttentionOfConstituents(TaggerContract):
+    name = "trigger-8"
+    sizes: ClassVar = {
+        "attention": "linear",
+        "queries": "constituents",
+        "pooling": "class_token",
+        "blocks": 2,
+    }
+
+
+class TestTriggerWithLinformer(TaggerContract):
+    """Mixtures of constituents depend on their places."""
+
+    name = "trigger-8"
+    sizes: ClassVar = {"attention": "linformer", "queries": "constituents", "pooling": "sum"}
+
+    def claims(self, claim: str) -> bool:
+        return claim == "padding"
+
+
 class TestMLPMixer(TaggerContract):
     name = "mlp-mixer"
 

@@ -1,4 +1,5 @@
-"""Write tests/golden/tiny.safetensors (a seeded state), jets.safetensors (a few inputs) and the logits expected of them.
+"""Write the seeded states tiny.safetensors and fixed_point.safetensors, and jets.safetensors: a few inputs of each and the
+logits expected of them.
 
 Run it when the state interface or the network's formula changes on purpose:  python tests/golden/regenerate.py
 """
@@ -9,7 +10,7 @@ from safetensors.torch import save_file
 
 from jetformer_model.config import preset
 from jetformer_model.state import save
-from jetformer_model.testing import example_batch, example_state
+from jetformer_model.testing import example_batch, example_fixed_point_state, example_state
 
 HERE = Path(__file__).parent
 
@@ -18,6 +19,15 @@ if __name__ == "__main__":
     state = example_state(tiny, seed=20)
     x, mask = example_batch(6, tiny, seed=21)
     save(HERE / "tiny.safetensors", state)
-    save_file(
-        {"inputs": x, "mask": mask, "logits": state.network(x, mask).detach()}, HERE / "jets.safetensors"
-    )
+    fixed = example_fixed_point_state(seed=22)
+    fixed_x, fixed_mask = example_batch(6, seed=23)
+    save(HERE / "fixed_point.safetensors", fixed)
+    expected = {
+        "inputs": x,
+        "mask": mask,
+        "logits": state.network(x, mask).detach(),
+        "fixed_point.inputs": fixed_x,
+        "fixed_point.mask": fixed_mask,
+        "fixed_point.logits": fixed.network(fixed_x, fixed_mask).detach().contiguous(),
+    }
+    save_file(expected, HERE / "jets.safetensors")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from jetformer_model.state import save
+from jetformer_model.state import load, save
 from jetformer_model.testing import example_batch, example_state
 
 
@@ -78,3 +78,20 @@ def test_bad_input_is_one_sentence(arguments: tuple[str, ...], sentence: str, tm
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_train_takes_a_preset_and_its_options(jets_file: Path, tmp_path: Path) -> None:
+    common = ("train", jets_file, "--epochs", 1, "--preset")
+    preset = run(*common, "trigger-8", "--out", tmp_path / "a.safetensors")
+    assert preset.returncode == 0, preset.stderr
+    assert load(tmp_path / "a.safetensors").constituents == 8
+    changed = run(
+        *common, "trigger-16", "--attention", "softmax", "--heads", 1, "--out", tmp_path / "b.safetensors"
+    )
+    assert changed.returncode == 0, changed.stderr
+    assert load(tmp_path / "b.safetensors").network.sizes == {"heads": 1, "attention": "softmax"}
+    other = run(*common, "tiny", "--attention", "relu", "--out", tmp_path / "c.safetensors")
+    assert (other.returncode, other.stderr.strip()) == (
+        1,
+        "jetformer-model: --attention is no option of tiny",
+    )

@@ -61,7 +61,7 @@ def test_sizes_replace_those_of_the_preset(jets_file: Path, tmp_path: Path) -> N
         jets_file, "--preset", "deep-sets", "--feedforward-ratio", 5, "--out", tmp_path / "c.safetensors"
     )
     assert other.returncode == 1
-    assert "--feedforward-ratio is a JetFormer's; deep-sets has its own sizes" in other.stderr
+    assert "--feedforward-ratio is no option of deep-sets" in other.stderr
 
 
 @pytest.mark.parametrize(

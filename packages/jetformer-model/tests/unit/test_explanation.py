@@ -10,11 +10,10 @@ from jetformer_data.testing import example_jets
 from jetformer_model.dataset import Dataset, open_split
 from jetformer_model.errors import ModelError
 from jetformer_model.explanation import attention_of_jets, class_attention, first_of_each_class
-from jetformer_model.fixed_point import FixedPointJetFormer
 from jetformer_model.network import Attention
 from jetformer_model.state import State
 from jetformer_model.taggers.registry import build
-from jetformer_model.testing import SMALL, example_batch, example_state
+from jetformer_model.testing import SMALL, example_batch, example_fixed_point_state, example_state
 
 STATE = example_state()
 LAYERS = [module for module in STATE.network.modules() if isinstance(module, Attention)]
@@ -135,6 +134,5 @@ def test_other_networks_are_refused() -> None:
     x, mask = example_batch(2)
     with pytest.raises(ModelError, match="this network is a deep-sets"):
         class_attention(build("deep-sets", STATE.inputs, constituents=5, classes=5), x, mask)
-    folded = dataclasses.replace(SMALL, norm="folded")
     with pytest.raises(ModelError, match="this network is one in fixed point"):
-        class_attention(FixedPointJetFormer(folded), x, mask)
+        class_attention(example_fixed_point_state().network, x, mask)

@@ -10,12 +10,11 @@ import pytest
 import torch
 
 from jetformer_model.commands.summary import summarise
-from jetformer_model.fixed_point import FixedPointJetFormer
 from jetformer_model.layers import layers
 from jetformer_model.state import State, save
 from jetformer_model.taggers import TAGGERS, build, flops, parameters
 from jetformer_model.taggers.contract import EXAMPLE_INPUTS
-from jetformer_model.testing import example_state
+from jetformer_model.testing import example_fixed_point_state, example_state
 
 
 @pytest.mark.parametrize("name", TAGGERS)
@@ -77,8 +76,8 @@ def test_summary_as_a_user_sees_it(tmp_path: Path) -> None:
 
 
 def test_a_fixed_point_state_has_a_plain_summary() -> None:
-    float_state = example_state()
-    architecture = dataclasses.replace(float_state.architecture, norm="folded")
-    found = summarise(dataclasses.replace(float_state, network=FixedPointJetFormer(architecture)))
-    assert (found["kind"], found["layers"]) == ("fixed_point", [])
-    assert found["flops"] == flops(float_state.network)
+    """Its parameters and FLOPs are those of the float network that it was quantised from."""
+    state = example_fixed_point_state()
+    found = summarise(state)
+    assert (found["tagger"], found["kind"], found["layers"]) == ("deep-sets", "fixed_point", [])
+    assert found["flops"] == flops(build("deep-sets", state.inputs, constituents=5, classes=5))

@@ -1,6 +1,5 @@
 """Exported graphs against the networks they came from, run by ONNX Runtime."""
 
-import dataclasses
 import json
 import logging
 import sys
@@ -18,13 +17,12 @@ from torch import Tensor
 from jetformer_model import onnx_export
 from jetformer_model.dataset import file_sha256
 from jetformer_model.errors import ModelError
-from jetformer_model.fixed_point import FixedPointJetFormer
 from jetformer_model.norm import MaskedBatchNorm
 from jetformer_model.onnx_export import METADATA_KEY, constituents_are_free, export, exportable
 from jetformer_model.state import State, load, save
 from jetformer_model.taggers import TAGGERS, build
 from jetformer_model.taggers.contract import EXAMPLE_INPUTS
-from jetformer_model.testing import example_state
+from jetformer_model.testing import example_fixed_point_state, example_state
 
 CONSTITUENTS = 7
 SMALL: dict[str, dict[str, Any]] = {
@@ -162,10 +160,8 @@ def test_export_is_silent(
 def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="particlenet cannot be exported"):
         exportable(state_of("particlenet"))
-    state = example_state()
-    folded = FixedPointJetFormer(dataclasses.replace(state.architecture, norm="folded"))
     with pytest.raises(ModelError, match="a fixed-point state cannot be exported"):
-        exportable(dataclasses.replace(state, network=folded))
+        exportable(example_fixed_point_state())
     save(tmp_path / "s.safetensors", example_state())
     with pytest.raises(ModelError, match="expected one of probabilities, log-softmax, logits"):
         export(tmp_path / "s.safetensors", tmp_path / "s.onnx", output="scores")

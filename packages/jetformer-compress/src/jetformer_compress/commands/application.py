@@ -18,8 +18,8 @@ from rich.table import Table
 from jetformer_compress.errors import CompressError
 from jetformer_data.errors import DataError
 from jetformer_model.errors import ModelError
-from jetformer_model.flops import flops
 from jetformer_model.state import save
+from jetformer_model.taggers import flops
 from jetformer_model.training import TrainingResult
 from jetformer_model.training_log import write_history
 
@@ -86,7 +86,7 @@ def finish(
     summary = {
         "state": str(out),
         "kilobytes": out.stat().st_size / 1024,
-        "flops": flops(state.architecture),
+        "flops": flops(state.float_form),
         "validation_loss": result.best.validation_loss,
         "validation_accuracy": result.best.validation_accuracy,
     }

@@ -9,10 +9,10 @@ from typing import Any
 from rich.table import Table
 
 from jetformer_model.commands.application import AsJson, StateFile, app, console
-from jetformer_model.fixed_point import FixedPointJetFormer
-from jetformer_model.flops import flops, parameters
+from jetformer_model.fixed_point import FixedPointNetwork
 from jetformer_model.layers import Layer, layers
 from jetformer_model.state import State, load
+from jetformer_model.taggers.counting import flops, parameters
 
 
 @app.command()
@@ -44,8 +44,8 @@ def summary(model: StateFile, as_json: AsJson = False) -> None:
 def summarise(state: State) -> dict[str, Any]:
     """What a state holds, for JSON; the layers' parameters and FLOPs add up to the totals."""
     table: list[Layer] = []
-    if isinstance(state.network, FixedPointJetFormer):
-        totals = parameters(state.architecture), flops(state.architecture)
+    if isinstance(state.network, FixedPointNetwork):
+        totals = parameters(state.float_form), flops(state.float_form)
     else:
         table = layers(state.network)
         totals = sum(layer.parameters for layer in table), sum(layer.flops for layer in table)

@@ -45,9 +45,7 @@ from jetformer_model.training_log import Epoch, tensorboard_log, write_history
 OTHER_TAGGERS = tuple(
     name for name in TAGGERS if name not in ("jetformer", "jetformer-tiny", "jetformer-large")
 )
-CONSTITUENTS_OF_OTHER_TAGGERS = 32
-# JetFormer's shape with another attention
-SHAPED_AS_JETFORMER = ("jetformer-linformer",)
+OPTIONS_OF_JETFORMER = TAGGERS["jetformer-linformer"].options
 
 
 @app.command()
@@ -74,6 +72,15 @@ def train(
     features: FeatureNames = DEFAULT_FEATURES,
     norm: Annotated[str | None, typer.Option(help="batch or layer; the preset's if not given.")] = None,
     activation: Annotated[str | None, typer.Option(help="relu or silu; the preset's if not given.")] = None,
+    attention: Annotated[
+        str | None, typer.Option(help="Of a trigger preset: softmax, relu, linear or linformer.")
+    ] = None,
+    queries: Annotated[
+        str | None, typer.Option(help="Of a trigger preset: class_token or constituents.")
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="Of a trigger preset: class_token, sum or mean.")
+    ] = None,
     min_pt: MinPt = MIN_PT_GEV,
     epochs: Epochs = 25,
     batch_size: BatchSize = 256,
@@ -112,6 +119,8 @@ def train(
 
     jetformer-model train jets.h5 --preset tiny --out tiny.safetensors
 
+    jetformer-model train jets.h5 --preset trigger-16 --attention relu --out trigger.safetensors
+
     jetformer-model train --config train.toml --seed 1 --out second.safetensors
 
     torchrun --nproc-per-node 2 -m jetformer_model train 'jets/*.h5' --preset jetclass --out large.safetensors
@@ -141,17 +150,20 @@ def train(
         "dropout": dropout,
         "norm": norm,
         "activation": activation,
+        "attention": attention,
+        "queries": queries,
+        "pooling": pooling,
     }
     sizes = {name: value for name, value in chosen.items() if value is not None}
+    allowed = OPTIONS_OF_JETFORMER if jetformer else TAGGERS[preset_name].options
+    if others := [name for name in sizes if name not in allowed]:
+        raise ModelError(f"--{others[0].replace('_', '-')} is no option of {preset_name}")
     if jetformer:
         shape = preset(preset_name, features=len(names), classes=1, constituents=constituents, **sizes)
         constituents = shape.constituents
-    elif sizes and preset_name not in SHAPED_AS_JETFORMER:
-        option = next(iter(sizes)).replace("_", "-")
-        raise ModelError(f"--{option} is a JetFormer's; {preset_name} has its own sizes")
     jets = training_data(
         data,
-        constituents=constituents or CONSTITUENTS_OF_OTHER_TAGGERS,
+        constituents=constituents or TAGGERS[preset_name].constituents,
         features=names,
         min_pt_gev=min_pt,
         stream=stream,

@@ -23,6 +23,7 @@ from jetformer_model.taggers.particle_mlp import ParticleMLP
 from jetformer_model.taggers.particle_transformer import ParticleTransformer
 from jetformer_model.taggers.particlenet import ParticleNet
 from jetformer_model.taggers.tagger import Tagger
+from jetformer_model.taggers.trigger_jetformer import TriggerJetFormer
 
 Claim = Literal["padding", "order"]
 PADDING: frozenset[Claim] = frozenset({"padding"})
@@ -54,6 +55,8 @@ class TaggerSpec:
     claims: "padding": what stands in padding, and how much padding there is, changes nothing; "order": nor does the
         order of constituents
     needs: quantities that the features must give, see `kinematics.NAMES`
+    constituents: P where nobody asks for another
+    options: sizes that `jetformer-model train` has options for
     """
 
     name: str
@@ -62,6 +65,8 @@ class TaggerSpec:
     claims: frozenset[Claim]
     needs: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
+    constituents: int = 32
+    options: frozenset[str] = frozenset()
 
     def build(self, inputs: Inputs, *, constituents: int, classes: int, **sizes: Any) -> Tagger | JetFormer:
         """A new network with random weights; PyTorch's global generator draws them."""
@@ -115,6 +120,18 @@ def _linformer(inputs: Inputs, constituents: int, classes: int, rank: int = 8, *
     return Linformer(shape, rank)
 
 
+def _trigger(constituents: int, **fixed: Any) -> TaggerSpec:
+    """The preset for so many constituents; it can be built for any number."""
+    return TaggerSpec(
+        f"trigger-{constituents}",
+        _counted(TriggerJetFormer, **fixed),
+        "2601.17215",
+        SET,
+        constituents=constituents,
+        options=frozenset({"blocks", "embed_dim", "heads", "attention", "queries", "pooling"}),
+    )
+
+
 def _jetformer(name: str) -> Callable[..., JetFormer]:
     return lambda inputs, constituents, classes, **sizes: JetFormer(
         preset(name, features=len(inputs.features), classes=classes, constituents=constituents, **sizes)
@@ -130,7 +147,18 @@ _SPECS = (
     TaggerSpec("jetformer", _jetformer("150p"), "2601.17215", SET),
     TaggerSpec("jetformer-tiny", _jetformer("tiny"), "2601.17215", SET),
     TaggerSpec("jetformer-large", _jetformer("jetclass"), "2601.17215", SET),
-    TaggerSpec("jetformer-linformer", _linformer, "2510.24784", PADDING),
+    TaggerSpec(
+        "jetformer-linformer",
+        _linformer,
+        "2510.24784",
+        PADDING,
+        options=frozenset(
+            {"blocks", "embed_dim", "heads", "feedforward_ratio", "dropout", "norm", "activation"}
+        ),
+    ),
+    _trigger(8),
+    _trigger(16),
+    _trigger(32),
     TaggerSpec(
         "mlp",
         _counted(ParticleMLP),
