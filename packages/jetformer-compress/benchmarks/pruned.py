@@ -34,7 +34,7 @@ MODELS, SEEDS = ((0, 1, 2), 3) if ON_GPU else ((0,), 1)
 BLOCKS = 4  # of model 0
 JOBS = 3 if ON_GPU else 1  # more get in each other's way: a GPU works for one process at a time
 TRAIN = ("--epochs", 25, "--patience", 25)  # one cycle is as long as its epochs; the rest as published
-PRUNE = ("--ratio", 0.5)
+PRUNE = ("--ratio", 0.5, "--last-epochs", 25)  # the last network is trained as long as the first was
 
 
 def jets_file() -> Path:
@@ -106,4 +106,7 @@ def measure() -> dict[str, Any]:
         row = {"model": model, "flops_before": found[0]["before"], "flops_after": found[0]["after"]}
         rows.append(row | mean_and_error([result["test"] for result in found]))
         print(f"  {rows[-1]}", flush=True)
-    return {"pruned": rows, "pruned_conditions": conditions(path) | {"seeds": SEEDS, "ratio": 0.5}}
+    return {
+        "pruned": rows,
+        "pruned_conditions": conditions(path) | {"seeds": SEEDS, "ratio": 0.5, "options": PRUNE},
+    }

@@ -20,10 +20,8 @@ from torch import nn
 from jetformer_compress import held_out
 from jetformer_model.dataset import open_split
 from jetformer_model.errors import ModelError
-from jetformer_model.flops import flops, parameters
-from jetformer_model.network import JetFormer
 from jetformer_model.state import State, load
-from jetformer_model.taggers import Tagger, counting
+from jetformer_model.taggers import counting
 
 BATCHES = (1, 32, 1024, 10_240)
 WARM_UP, REPEATS, FEWEST = 20, 500, 5
@@ -82,7 +80,7 @@ def measure(
             for device in devices
             for batch in batches
         )
-        counts = _counts(state)
+        counts = counting.flops(state.float_form), counting.parameters(state.float_form)
         yield Measured(path.stem, state.kind, *counts, path.stat().st_size, accuracy, times)
 
 
@@ -124,13 +122,6 @@ def _runs(network: nn.Module, x: torch.Tensor, mask: torch.Tensor, most: int, se
 def _wait(x: torch.Tensor) -> None:
     if x.is_cuda:
         torch.cuda.synchronize(x.device)
-
-
-def _counts(state: State) -> tuple[int, int]:
-    network = state.network
-    if isinstance(network, JetFormer | Tagger):
-        return counting.flops(network), counting.parameters(network)
-    return flops(state.architecture), parameters(state.architecture)
 
 
 def _accuracies(states: Sequence[State], data: Path, device: torch.device) -> list[dict[str, Any]]:

@@ -58,7 +58,8 @@ def draw(rows: Sequence[Measured], path: Path) -> None:
                 _draw_times(right, times, colour, line, f"{row.name}, {device}")
         left.set_xlabel("Size on disk (KB)")
         left.set_ylabel("Test accuracy (%)" if any(row.accuracy for row in rows) else "FLOPs a jet")
-        left.set_xscale("log")
+        sizes = [row.bytes for row in rows]
+        left.set_xscale("log" if max(sizes) > 5 * min(sizes) else "linear")
         left.margins(x=0.3, y=0.15)
         right.set_xlabel("Jets a batch")
         right.set_ylabel("Median time a jet (µs)")

@@ -57,21 +57,13 @@ def prune(
         if step is None:
             scores = score(network, data.train, pruning, recipe, process.device)
             cut = choose(network.architecture, step_plan(original, pruning, number), scores, pruning)
-            step = Step(number, cut_out(network, cut, data.train))
-            steps.keep(step)
+            step = steps.keep(Step(number, cut_out(network, cut, data.train)))
         if not step.fine_tuned:
-            epochs, _ = fit(
-                step.network,
-                data.train,
-                data.validation,
-                recipe,
-                checkpoint=steps.checkpoint(number),
-                progress=progress,
-                title=f"pruning step {number}/{pruning.steps}",
-                process=process,
-            )
-            step = dataclasses.replace(step, history=epochs)
-            steps.keep(step)
+            is_last = number == pruning.steps
+            epochs = (is_last and pruning.last_epochs) or recipe.epochs
+            fine_tuning = dataclasses.replace(recipe, epochs=epochs)
+            title, checkpoint = f"pruning step {number}/{pruning.steps}", steps.checkpoint(number)
+            step = steps.keep(_fine_tuned(step, data, fine_tuning, checkpoint, progress, title, process))
         after_step(step)
         network = step.network
         last = tuple(dataclasses.replace(epoch, epoch=len(history) + epoch.epoch) for epoch in step.history)
@@ -80,6 +72,28 @@ def prune(
     return TrainingResult(
         dataclasses.replace(state, network=network, metrics=best.metrics), tuple(history), best
     )
+
+
+def _fine_tuned(
+    step: Step,
+    data: TaggingData,
+    recipe: Recipe,
+    checkpoint: Path | None,
+    progress: bool,
+    title: str,
+    process: Process,
+) -> Step:
+    history, _ = fit(
+        step.network,
+        data.train,
+        data.validation,
+        recipe,
+        checkpoint=checkpoint,
+        progress=progress,
+        title=title,
+        process=process,
+    )
+    return dataclasses.replace(step, history=history)
 
 
 def foresee(

@@ -30,6 +30,7 @@ class Pruning:
     heads: whole heads go, the same number in each block, and the dimension of a head stays; else dimensions inside heads go,
         the same in all heads of a block
     residual: the residual stream gets narrower too, and with it the class token
+    last_epochs: of fine-tuning after the last step, where they shall be others than after each
     """
 
     ratio: float = 0.5
@@ -38,12 +39,17 @@ class Pruning:
     scope: Scope = "layer"
     heads: bool = False
     residual: bool = False
+    last_epochs: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio < 1:
             raise CompressError(f"pruning ratio: expected a number between 0 and 1, got {self.ratio}")
         if self.steps < 1:
             raise CompressError(f"pruning steps: expected at least 1, got {self.steps}")
+        if self.last_epochs is not None and self.last_epochs < 1:
+            raise CompressError(
+                f"epochs after the last pruning step: expected at least 1, got {self.last_epochs}"
+            )
         for name, known in (("importance", get_args(Importance)), ("scope", get_args(Scope))):
             if getattr(self, name) not in known:
                 raise CompressError(

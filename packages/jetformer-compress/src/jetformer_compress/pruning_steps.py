@@ -62,10 +62,10 @@ class Steps:
         """The file of a step's epochs."""
         return self.folder and self.folder / f"step{number}.partial"
 
-    def keep(self, step: Step) -> None:
-        """Write the step's state; then its epochs are needed no more."""
+    def keep(self, step: Step) -> Step:
+        """Write the step's state; once it is fine-tuned, its epochs are needed no more. Returns the step."""
         if self.folder is None:
-            return
+            return step
         fact: dict[str, Any] = {"purpose": self.purpose, "number": step.number}
         fact["history"] = [dataclasses.asdict(epoch) for epoch in step.history]
         provenance = self.state.provenance | {KEY: fact}
@@ -76,6 +76,7 @@ class Steps:
         checkpoint = self.checkpoint(step.number)
         if step.fine_tuned and checkpoint:
             checkpoint.unlink(missing_ok=True)
+        return step
 
     def found(self, number: int) -> Step | None:
         """What is kept of a step. Raises CompressError if another pruning has left it."""

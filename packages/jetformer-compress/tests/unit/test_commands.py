@@ -121,6 +121,7 @@ def test_killed_outright_it_goes_on(trained_file: Path, jets_file: Path, tmp_pat
         (("--steps", "0"), "at least 1, got 0"),
         (("--scope", "world"), "one of layer, global"),
         (("--target-flops", "99999"), "26,168 already"),
+        (("--device", "abacus"), "'abacus': cannot be used"),
         (("--target-flops", "99", "--ratio", "0.5"), "give one of them"),
     ),
 )

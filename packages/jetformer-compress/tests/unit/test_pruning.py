@@ -179,6 +179,12 @@ def test_killed_it_goes_on_after_the_last_whole_epoch_with_the_same_bits(
         prune(trained, some, Pruning(0.4, steps=2), recipe, folder=tmp_path / "kept")
 
 
+def test_the_last_step_may_be_tuned_for_longer(trained: State, data: TaggingData) -> None:
+    result = prune(trained, few(data), Pruning(steps=2, last_epochs=3), Recipe(epochs=1, warm_up=0.3))
+    assert len(result.history) == 1 + 3
+    assert result.best in result.history[1:]
+
+
 def test_other_networks_are_refused(data: TaggingData) -> None:
     inputs = Inputs(("pt",), ("GeV",), (0.0,), (1.0,), 0.0)
     other = State(build("deep-sets", inputs, constituents=8, classes=5), inputs, data.class_names)

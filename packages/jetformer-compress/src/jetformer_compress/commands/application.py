@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -45,6 +46,14 @@ def main() -> None:
     except (CompressError, ModelError, DataError) as error:
         print(f"jetformer-compress: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def require_device(name: str) -> None:
+    """Raise CompressError if PyTorch cannot work there; "auto" always can."""
+    try:
+        torch.empty(0, device="cpu" if name == "auto" else name)
+    except (RuntimeError, AssertionError) as error:
+        raise CompressError(f"device {name!r}: cannot be used ({str(error).splitlines()[0]})") from error
 
 
 def checkpoint_of(out: Path) -> Path:

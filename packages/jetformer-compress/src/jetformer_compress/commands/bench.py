@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from jetformer_compress import measuring, measuring_table
-from jetformer_compress.commands.application import AsJson, app, console
+from jetformer_compress.commands.application import AsJson, app, console, require_device
 from jetformer_compress.errors import CompressError
 from jetformer_model import plotting
 from jetformer_model.state import require_folder
@@ -82,8 +82,5 @@ def _sizes(text: str) -> list[int]:
 def _devices(name: str) -> list[str]:
     if name == "auto":
         return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise CompressError(f"device {name!r}: cannot be used ({str(error).splitlines()[0]})") from error
+    require_device(name)
     return [name]

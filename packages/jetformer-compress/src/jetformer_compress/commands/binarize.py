@@ -18,6 +18,7 @@ from jetformer_compress.commands.application import (
     app,
     checkpoint_of,
     finish,
+    require_device,
 )
 from jetformer_compress.errors import CompressError
 from jetformer_data.padding import FEATURES
@@ -79,6 +80,7 @@ def binarize(
     Killed and run again, the same command goes on after the last whole epoch (OUT.partial).
     """
     require_folder(out)
+    require_device(device)
     if len(files) > 2:
         raise CompressError(f"expected DATA, or STATE and DATA, got {len(files)} files")
     *before, data = files

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from jetformer_compress import held_out, pruning
 from jetformer_compress.commands.application import (
@@ -20,16 +18,16 @@ from jetformer_compress.commands.application import (
     StateFile,
     app,
     checkpoint_of,
-    console,
     finish,
+    require_device,
 )
 from jetformer_compress.errors import CompressError
+from jetformer_compress.plan_table import plan_table, show_plan
 from jetformer_compress.pruning_plan import Pruning, plan, with_target
 from jetformer_compress.pruning_steps import Step
-from jetformer_model.config import Architecture
 from jetformer_model.dataset import tagging_data_for
 from jetformer_model.distributed import processes
-from jetformer_model.flops import flops, parameters
+from jetformer_model.flops import flops
 from jetformer_model.state import load, require_folder
 
 
@@ -62,6 +60,9 @@ def prune(
         bool, typer.Option("--residual", help="Narrow the residual stream and the class token too.")
     ] = False,
     epochs: Annotated[int, typer.Option(help="Epochs of fine-tuning a step.")] = pruning.RECIPE.epochs,
+    last_epochs: Annotated[
+        int | None, typer.Option(help="Epochs after the last step; as after each if not given.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Jets a training step.")] = pruning.RECIPE.batch_size,
     learning_rate: Annotated[float, typer.Option(help="The highest.")] = pruning.RECIPE.learning_rate,
     seed: Seed = 0,
@@ -85,12 +86,13 @@ def prune(
         raise CompressError("--out: where shall the pruned state go? (or --dry-run to see the plan alone)")
     if out is not None:
         require_folder(out)
+    require_device(device)
     if ratio is not None and target_flops is not None:
         raise CompressError("--ratio and --target-flops: give one of them")
     loaded = load(state)
     before = pruning.prunable(loaded).architecture
     how = Pruning(Pruning.ratio if ratio is None else ratio, steps, cast(Any, importance), cast(Any, scope))
-    how = dataclasses.replace(how, heads=heads, residual=residual)
+    how = dataclasses.replace(how, heads=heads, residual=residual, last_epochs=last_epochs)
     if target_flops is not None:
         how = with_target(before, how, target_flops)
     recipe = dataclasses.replace(
@@ -100,9 +102,10 @@ def prune(
     jets = tagging_data_for(loaded, data)
     with processes(device) as process:
         after = pruning.foresee(loaded, jets, how, recipe, process.device)
-        _show_plan(before, after, how, as_json, dry_run)
         if dry_run or out is None:
+            show_plan(before, after, how, as_json)
             return
+        Console(stderr=True).print(plan_table(before, after, how))
         held_out.require_test_jets(data)
         taken: list[Step] = []
         folder = checkpoint_of(out)
@@ -124,32 +127,3 @@ def prune(
 def _facts(step: Step) -> dict[str, Any]:
     best = min(step.history, key=lambda epoch: epoch.validation_loss)
     return {"flops": flops(step.network.architecture), **best.metrics}
-
-
-def _show_plan(before: Architecture, after: Architecture, how: Pruning, as_json: bool, alone: bool) -> None:
-    facts = {
-        name: {"flops": flops(one), "parameters": parameters(one), **one.to_dict()}
-        for name, one in (("before", before), ("after", after))
-    }
-    if as_json:
-        if alone:
-            print(json.dumps({"pruning": dataclasses.asdict(how), **facts}, indent=2))
-        return
-    table = Table("", "q, k, v", "heads", "hidden", title=f"Plan: ratio {how.ratio:.4g} in {how.steps} steps")
-    rows = zip(
-        before.attention_dims,
-        after.attention_dims,
-        before.feedforward_dims,
-        after.feedforward_dims,
-        strict=True,
-    )
-    for number, (a, a_left, m, m_left) in enumerate(rows):
-        heads = f"{before.heads} x {a // before.heads} -> {after.heads} x {a_left // after.heads}"
-        table.add_row(f"block {number}", f"{a} -> {a_left}", heads, f"{m} -> {m_left}")
-    table.add_section()
-    if before.embed_dim != after.embed_dim:
-        table.add_row("residual", f"{before.embed_dim} -> {after.embed_dim}")
-    for name in ("FLOPs", "parameters"):
-        key = name.lower()
-        table.add_row(name, f"{facts['before'][key]:,} -> {facts['after'][key]:,}")
-    (console if alone else Console(stderr=True)).print(table)
