@@ -86,7 +86,6 @@ def measure(
         yield Measured(path.stem, state.kind, *counts, path.stat().st_size, accuracy, times)
 
 
-@torch.inference_mode()
 def median_time(state: State, device: torch.device, batch: int, seconds: float) -> Time:
     """Of `batch` full jets at once, after 20 runs to warm up (fewer where they take longer than `seconds`)."""
     generator = torch.Generator().manual_seed(1)
@@ -94,8 +93,9 @@ def median_time(state: State, device: torch.device, batch: int, seconds: float) 
     mask = torch.ones(x.shape[:2], dtype=torch.bool, device=device)
     network = state.network.to(device).eval()
     try:
-        _runs(network, x, mask, WARM_UP, seconds / 4)
-        runs = _runs(network, x, mask, REPEATS, seconds)
+        with torch.inference_mode():
+            _runs(network, x, mask, WARM_UP, seconds / 4)
+            runs = _runs(network, x, mask, REPEATS, seconds)
     except torch.cuda.OutOfMemoryError:
         raise ModelError(f"the GPU's memory is too small for a batch of {batch:,} jets") from None
     finally:

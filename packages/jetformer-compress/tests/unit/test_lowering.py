@@ -26,14 +26,7 @@ NETWORKS = (
     ("deep-sets", {}),
     ("jedi-linear", {"embed_dim": 12}),
     ("mlp-mixer", {}),
-    *(
-        ("trigger-8", {"embed_dim": 12, "blocks": 2, "heads": 3, "pool_heads": 4, **sizes})
-        for sizes in TRIGGER.values()
-    ),
-    (
-        "trigger-8",
-        {"value_dim": None, "pool_value_dim": 3, "pooling": "class_token", "queries": "class_token"},
-    ),
+    *(("trigger-8", {"embed_dim": 12, "blocks": 2, "heads": 3, **sizes}) for sizes in TRIGGER.values()),
 )
 
 
@@ -115,11 +108,11 @@ def test_every_tensor_is_used_and_of_its_shape() -> None:
 
 
 def test_a_class_token_costs_one_product_of_variables_a_value_and_constituent() -> None:
-    sizes = {"attention": "linear", "queries": "class_token", "pooling": "sum", "heads": 2, "value_dim": 4}
+    sizes = {"attention": "linear", "queries": "class_token", "pooling": "sum", "heads": 4}
     graph, _ = lower_tagger(network("trigger-8", sizes | {"blocks": 1}))
     [product] = graph.of_kind("matmul", "multiply")
     left, right = (graph.shapes[source] for source in product.of)
-    assert (left, right) == ((2, 1, P), (2, P, 4))
+    assert (left, right) == ((4, 1, P), (4, P, 8))
 
 
 def test_a_tagger_without_a_form_for_firmware_is_refused() -> None:

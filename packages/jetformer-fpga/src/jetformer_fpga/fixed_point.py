@@ -56,10 +56,14 @@ class Format:
 
 
 def quantise(codes: Codes, fraction: Any, to: Format) -> Codes:
-    """Q of the exact numbers `codes * 2**-fraction`: round half up, then saturate. Integers and shifts alone."""
+    """Q of the exact numbers `codes * 2**-fraction`: round half up, then saturate. Integers and shifts alone.
+
+    Codes lie below 2**62 and widths are at most 24, so that shifts beyond 63 and 38 bits change nothing more.
+    """
     drop = np.asarray(fraction, dtype=np.int64) - to.f
-    half = np.where(drop > 0, 1 << np.maximum(drop - 1, 0), 0)
-    rounded = np.where(drop > 0, (codes + half) >> np.maximum(drop, 0), codes << np.maximum(-drop, 0))
+    down, up = np.clip(drop, 0, 63), np.clip(-drop, 0, 38)
+    half = np.where(down > 0, 1 << np.maximum(down - 1, 0), 0)
+    rounded = np.where(down > 0, (codes + half) >> down, np.clip(codes, -(1 << 24), 1 << 24) << up)
     return np.clip(rounded, to.low, to.high)
 
 

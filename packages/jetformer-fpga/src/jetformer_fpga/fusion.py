@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from .fixed_point import Codes, Format, quantise
-from .network import Network, Node, tabulated
+from .network import Network
+from .nodes import Node, tabulated
 
 
 def fuse(network: Network, address_bits: int) -> Network:
@@ -17,7 +18,7 @@ def fuse(network: Network, address_bits: int) -> Network:
     made: dict[int, Node] = {}
     for node in network.nodes():
         sources = tuple(made[id(source)] for source in node.sources)
-        rebuilt = Node(node.op, node.interval, sources, node.name, node.attributes) if sources else node
+        rebuilt = Node(node.op, node.interval, sources, node.layer, node.attributes) if sources else node
         made[id(node)] = _fused(rebuilt, address_bits)
     return Network(*(made[id(node)] for node in (network.features, network.mask, network.logits)))
 
@@ -26,9 +27,18 @@ def _argument(node: Node) -> Node | None:
     """The only source that varies, for an operation of one argument, element by element."""
     if node.op in ("quantise", "relu", "unsigned", "negate", "table"):
         return node.sources[0]
-    if node.op == "add" and node.sources[1].op == "constant" and node.sources[0].shape == node.shape:
+    with_constant = node.op in ("add", "multiply") and node.sources[1].op == "constant"
+    if with_constant and node.sources[0].shape == node.shape and not _only_wires(node):
         return node.sources[0]
     return None
+
+
+def _only_wires(node: Node) -> bool:
+    """A product with powers of two or their negatives costs nothing, and a table of `-x` shares more than one of x."""
+    if node.op != "multiply":
+        return False
+    factors = np.abs(node.sources[1].interval.low)
+    return bool((factors & (factors - 1) == 0).all())
 
 
 def _fused(node: Node, address_bits: int) -> Node:
@@ -54,12 +64,9 @@ def _table(source: Node, chain: list[Node], node: Node) -> Node:
         for step in chain:
             codes = _apply(step, element, codes)
         entries.append(codes)
-    return tabulated(
-        source,
-        entries,
-        Format.of(np.stack([np.zeros_like(f := node.interval.fraction), f * 0, f], -1)),
-        node.name,
-    )
+    made = tabulated(source, entries, node.interval.fraction)
+    made.layer = node.layer
+    return made
 
 
 def _apply(step: Node, element: int, codes: Codes) -> Codes:
@@ -75,6 +82,9 @@ def _apply(step: Node, element: int, codes: Codes) -> Codes:
         return -codes
     if step.op == "table":
         return np.asarray(step.attributes["entries"][element][codes - source.low.ravel()[element]])
+    constant = np.broadcast_to(step.sources[1].interval.low, step.shape).ravel()[element]
+    if step.op == "multiply":
+        return codes * constant
     out = step.interval.fraction.ravel()[element]
-    other = step.sources[1].interval.on(step.interval.fraction)
-    return (codes << (out - fraction)) + other.low.ravel()[element]
+    grid = np.broadcast_to(step.sources[1].interval.fraction, step.shape).ravel()[element]
+    return (codes << (out - fraction)) + (constant << (out - grid))

@@ -35,6 +35,15 @@ class Interval:
         """Address bits that count the codes of the interval, low as 0."""
         return np.ceil(np.log2((self.high - self.low).astype(np.float64) + 1)).astype(np.int64)
 
+    def coarsest(self) -> Interval:
+        """Constants on the coarsest grid that holds them: 1 is 1 whatever the fraction bits of its tensor."""
+        zeros = np.where(
+            self.low != 0, np.log2((self.low & -self.low).astype(np.float64) + (self.low == 0)), 0
+        )
+        shift = np.where(self.low != 0, zeros.astype(np.int64), 0)
+        fraction = np.where(self.low != 0, self.fraction - shift, 0)
+        return Interval(self.low >> shift, self.high >> shift, fraction)
+
     def on(self, fraction: Codes) -> Interval:
         """The same interval on a finer grid."""
         shift = fraction - self.fraction

@@ -1,145 +1,22 @@
-"""The fixed-point JetFormer as a typed graph of integer operations: what a backend turns into hardware.
+"""The integer network in the middle: a state's graph as typed nodes with intervals, from which every backend starts.
 
-A node is one array of wires. It knows the operation that makes it, the nodes it is made from, and the integer interval of
-every element, so that a backend needs no knowledge of Transformers and a reader can see each width. Masks are one-bit
-wires, True = real constituent. The last block computes the class token's query alone, since nothing reads the others.
-
-| op | result |
-|---|---|
-| input | wires from outside |
-| constant | fixed codes |
-| rearrange | elements of the source in the order of `index` |
-| concatenate | sources one after the other along axis 0 |
-| linear | `weight @ x + bias` over the last axis |
-| add, multiply | element by element, shapes broadcast |
-| negate | `-x` |
-| total | sum over the last axis |
-| maximum | greatest over the last axis |
-| gate | `x` where the mask is True, elsewhere `otherwise` |
-| unsigned | `x`, known never to be below 0: the sign is dropped |
-| relu | `max(x, 0)` |
-| quantise | Q: round half up, saturate, to `format` |
-| table | `entries[element][x - low]` |
+Each operation of the state becomes a few nodes. What the interface leaves open is used to save logic: constants are known,
+a distance to a maximum is never negative, and what a gate will replace by 0 may be anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import StateError
 from .fixed_point import Codes, Format
+from .graph import Operation
 from .interval import Interval
+from .nodes import Node, concatenate, constant, gated, linear, looked_up, quantised
 from .state import FixedTensor, State
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    """One array of wires; `name` is the interface's where it has one."""
-
-    op: str
-    interval: Interval
-    sources: tuple[Node, ...] = ()
-    name: str = ""
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.interval.shape
-
-    def __add__(self, other: Node) -> Node:
-        return Node("add", self.interval + other.interval, (self, other))
-
-    def __mul__(self, other: Node) -> Node:
-        return Node("multiply", self.interval * other.interval, (self, other))
-
-    def __neg__(self) -> Node:
-        return Node("negate", -self.interval, (self,))
-
-    def rearranged(self, index: Codes) -> Node:
-        """`index` holds flat positions in this node."""
-        i = self.interval
-        interval = Interval(i.low.ravel()[index], i.high.ravel()[index], i.fraction.ravel()[index])
-        return Node("rearrange", interval, (self,), attributes={"index": index})
-
-    def __getitem__(self, key: Any) -> Node:
-        return self.rearranged(np.arange(self.interval.low.size).reshape(self.shape)[key])
-
-    def reshaped(self, *shape: int) -> Node:
-        return self.rearranged(np.arange(self.interval.low.size).reshape(shape))
-
-    def transposed(self, *axes: int) -> Node:
-        return self.rearranged(np.arange(self.interval.low.size).reshape(self.shape).transpose(axes))
-
-    def total(self) -> Node:
-        return Node("total", self.interval.sum(-1), (self,))
-
-    def maximum(self) -> Node:
-        return Node("maximum", self.interval.maximum(-1), (self,))
-
-    def unsigned(self) -> Node:
-        return Node("unsigned", self.interval.clipped(), (self,))
-
-    def relu(self) -> Node:
-        return Node("relu", self.interval.clipped(), (self,))
-
-
-def constant(tensor: FixedTensor, name: str = "") -> Node:
-    return Node("constant", Interval.exactly(tensor.codes, tensor.format), name=name)
-
-
-def concatenate(first: Node, second: Node) -> Node:
-    a, b = first.interval, second.interval
-    parts = ((a.low, b.low), (a.high, b.high), (a.fraction, b.fraction))
-    return Node("concatenate", Interval(*(np.concatenate(part) for part in parts)), (first, second))
-
-
-def linear(x: Node, weight: FixedTensor, bias: FixedTensor | None) -> Node:
-    """`weight @ x (+ bias)` over the last axis; weight `[out, in]`."""
-    product = Interval.exactly(weight.codes, weight.format)
-    source = x.interval
-    spread = Interval(source.low[..., None, :], source.high[..., None, :], source.fraction[..., None, :])
-    interval = (product * spread).sum(-1)
-    if bias is not None:
-        interval = interval + Interval.exactly(bias.codes, bias.format)
-    return Node("linear", interval, (x,), attributes={"weight": weight, "bias": bias})
-
-
-def quantised(x: Node, fmt: Format, name: str) -> Node:
-    return Node("quantise", x.interval.quantised(fmt), (x,), name, {"format": fmt.spread(x.shape)})
-
-
-def looked_up(x: Node, table: FixedTensor, name: str) -> Node:
-    """`table[code of x]`: x has codes from 0 up, and its address is its code."""
-    return tabulated(x, [table.codes[low : high + 1] for low, high in _ends(x)], table.format, name)
-
-
-def tabulated(x: Node, entries: list[Codes], fmt: Format, name: str) -> Node:
-    """One table an element, from the lowest code of its interval to the highest."""
-    low = np.array([e.min() for e in entries]).reshape(x.shape)
-    high = np.array([e.max() for e in entries]).reshape(x.shape)
-    fraction = np.broadcast_to(fmt.f, x.shape)
-    return Node("table", Interval(low, high, fraction), (x,), name, {"entries": entries})
-
-
-def _ends(x: Node) -> Iterator[tuple[int, int]]:
-    return zip(x.interval.low.ravel().tolist(), x.interval.high.ravel().tolist(), strict=True)
-
-
-def gated(x: Node, mask: Node, otherwise: Codes) -> Node:
-    """`x` where `mask` (it broadcasts against x) is True, elsewhere the code `otherwise` on x's grid."""
-    i = x.interval
-    known = np.broadcast_to(mask.interval.low == 1, x.shape)
-    low = np.where(known, i.low, np.minimum(i.low, otherwise))
-    high = np.where(known, i.high, np.maximum(i.high, otherwise))
-    return Node(
-        "gate",
-        Interval(low, high, i.fraction),
-        (x, mask),
-        attributes={"otherwise": np.broadcast_to(otherwise, x.shape)},
-    )
 
 
 @dataclass(frozen=True)
@@ -167,77 +44,169 @@ class Network:
 
 
 def build(state: State) -> Network:
-    """The network of a state, equation by equation as the interface has them."""
-    architecture = state.architecture
-    fmt = state.activations["input"]
-    features = Node(
-        "input", Interval.of(fmt, (architecture.constituents, architecture.features)), name="features"
-    )
-    one_bit = Format.of([0, 1, 0])
-    mask = Node("input", Interval.of(one_bit, (architecture.constituents,)), name="mask")
-    always = constant(FixedTensor(np.ones(1, dtype=np.int64), one_bit))
-    real = concatenate(always, mask)
-    embedded = linear(features, state.tensors["embedding.weight"], state.tensors["embedding.bias"])
-    class_token = constant(state.tensors["class_token"], "class_token")
-    t = concatenate(class_token.reshaped(1, -1), quantised(embedded, state.activations["tokens"], "tokens"))
-    for number in range(architecture.blocks):
-        last = number == architecture.blocks - 1
-        t = _attention(state, number, t, real, queries=1 if last else architecture.tokens)
-        t = _feedforward(state, number, t)
-    head = linear(t[0], state.tensors["head.weight"], state.tensors["head.bias"])
-    return Network(features, mask, quantised(head, state.activations["logits"], "logits"))
+    """The network of a state, operation by operation."""
+    return _Translation(state).network()
 
 
-def _attention(state: State, number: int, t: Node, real: Node, queries: int) -> Node:
-    name = f"{state.block(number)}attention."
-    heads, head_dim = state.architecture.heads, state.architecture.head_dim(number)
+class _Translation:
+    """The nodes made so far, by the name of the operation."""
 
-    def project(x: Node, letter: str, activation: str) -> Node:
-        weight, bias = state.tensors[f"{name}{letter}.weight"], state.tensors[f"{name}{letter}.bias"]
-        flat = quantised(linear(x, weight, bias), state.activations[name + activation], name + activation)
-        return flat.reshaped(x.shape[0], heads, head_dim).transposed(1, 0, 2)
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.operations = {operation.name: operation for operation in state.graph}
+        shape, fmt = state.input_shape, state.formats["features"]
+        self.features = Node("input", Interval.of(fmt, shape), layer="features")
+        self.mask = Node("input", Interval.of(Format.of([0, 1, 0]), shape[:1]), layer="mask")
+        self.made: dict[str, Node] = {}
+        self.scores: dict[
+            str, Node
+        ] = {}  # the source of a masked maximum, with the lowest code where it is padded
 
-    def q(x: Node, activation: str) -> Node:
-        return quantised(x, state.activations[name + activation], name + activation)
+    def network(self) -> Network:
+        for operation in self.state.graph:
+            sources = [self.made[name] for name in operation.of]
+            node = TRANSLATIONS[operation.op](self, operation, *sources)
+            self.made[operation.name] = node
+            _label(node, operation.name)
+        return Network(self.features, self.mask, self.made["logits"])
 
-    asking = t[:queries]
-    query, key, value = project(asking, "q", "query"), project(t, "k", "key"), project(t, "v", "value")
-    score = q((query[:, :, None] * key[:, None]).total(), "score")
-    # A padded token's score becomes the lowest of the row: it can't be the maximum, and max - s stays at 0 or above.
-    score = gated(score, real, score.interval.low.min(axis=-1, keepdims=True))
-    distance = _distance(score)
-    e = looked_up(q(distance, "exponent"), state.tensors[name + "exp_table"], name + "exp")
-    e = gated(e, real, np.zeros_like(e.interval.low))
-    r = looked_up(q(e.total(), "sum"), state.tensors[name + "reciprocal_table"], name + "reciprocal")
-    weighted = (e[:, :, None] * value.transposed(0, 2, 1)[:, None]).total()
-    a = heads * head_dim
-    weighted = q(weighted.transposed(1, 0, 2).reshaped(queries, a), "weighted")
-    by_head = weighted.reshaped(queries, heads, head_dim).transposed(1, 0, 2)
-    attended = (r[..., None] * by_head).transposed(1, 0, 2).reshaped(queries, a)
-    output = linear(
-        q(attended, "attended"), state.tensors[name + "output.weight"], state.tensors[name + "output.bias"]
-    )
-    return q(asking + output, "residual")
+    def users(self, name: str) -> list[Operation]:
+        return [operation for operation in self.state.graph if name in operation.of]
 
-
-def _distance(score: Node) -> Node:
-    """max_j' s_ij' - s_ij, never below 0, which the plain interval of a difference can't know."""
-    return (score.maximum()[..., None] + -score).unsigned()
+    def only_gated(self, name: str, mask: str) -> bool:
+        """Whether this value is read only, element by element, where `mask` is 1."""
+        users = self.users(name) if name != "logits" else []
+        return bool(users) and all(
+            (user.op == "gate" and user.of == (name, mask))
+            or (user.op in ("quantise", "table", "relu") and self.only_gated(user.name, mask))
+            for user in users
+        )
 
 
-def _feedforward(state: State, number: int, t: Node) -> Node:
-    name = f"{state.block(number)}feedforward."
-    sign = state.tensors[name + "sign"].codes
-    # Fixed signs: no multiplier, only wires of t or of -t.
-    stacked = concatenate(t.reshaped(1, *t.shape), (-t).reshaped(1, *t.shape))
-    rows, columns = np.indices(t.shape)
-    signed = stacked[(sign[columns] < 0).astype(np.int64), rows, columns]
-    u = quantised(
-        (signed + constant(state.tensors[name + "offset"])).relu(),
-        state.activations[name + "input"],
-        name + "input",
-    )
-    expanded = linear(u, state.tensors[name + "expand.weight"], state.tensors[name + "expand.bias"])
-    h = quantised(expanded.relu(), state.activations[name + "hidden"], name + "hidden")
-    contracted = linear(h, state.tensors[name + "contract.weight"], None)
-    return quantised(t + contracted, state.activations[name + "output"], name + "output")
+def _label(node: Node, layer: str) -> None:
+    """Nodes that were made on the way belong to the same operation."""
+    if not node.layer:
+        node.layer = layer
+        for source in node.sources:
+            _label(source, layer)
+
+
+def _mask(operation: Operation, mask: Node, x: Node) -> Node:
+    """Refuses what is no mask; the same axes as x."""
+    i = mask.interval
+    if not ((i.fraction == 0) & (i.low >= 0) & (i.high <= 1)).all():
+        raise StateError(
+            f"operation '{operation.name}': '{operation.of[1]}' is no mask: it may be other than 0 and 1."
+        )
+    return mask.reshaped(*(1,) * (len(x.shape) - len(mask.shape)), *mask.shape)
+
+
+def _axis_last(x: Node, axis: int) -> Node:
+    axes = [n for n in range(len(x.shape)) if n != axis]
+    return x.transposed(*axes, axis)
+
+
+def _linear(t: _Translation, operation: Operation, x: Node) -> Node:
+    weight = t.state.tensors[f"{operation.name}.weight"]
+    return linear(x, weight, t.state.tensors.get(f"{operation.name}.bias"))
+
+
+def _subtract(t: _Translation, operation: Operation, a: Node, b: Node) -> Node:
+    first, second = (t.operations[name] for name in operation.of)
+    if first.op == "maximum" and first.of[0] == second.name and _is_row(first, second):
+        if len(first.of) == 1:
+            return (a + -b).unsigned()
+        if t.only_gated(operation.name, first.of[1]):
+            return (a + -t.scores[first.name]).unsigned()
+    return a + -b
+
+
+def _is_row(maximum: Operation, x: Operation) -> bool:
+    """Whether an element of x minus this maximum meets the maximum of its own row."""
+    axis = maximum.attributes["axis"]
+    return maximum.shape == (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+
+
+def _matmul(t: _Translation, operation: Operation, a: Node, b: Node) -> Node:
+    across = b.transposed(*range(len(b.shape) - 2), len(b.shape) - 1, len(b.shape) - 2)
+    if a.op == "constant" and len(a.shape) == 2:
+        return linear(across, _tensor(a), None).transposed(1, 0)
+    if b.op == "constant" and len(b.shape) == 2:
+        return linear(a, _tensor(across), None)
+    return (a[..., :, None, :] * across[..., None, :, :]).total()
+
+
+def _tensor(node: Node) -> FixedTensor:
+    """A constant as the weights of a linear node: only its steps matter."""
+    i = node.interval
+    return FixedTensor(i.low, Format(np.ones_like(i.low), np.full_like(i.low, 62), i.fraction))
+
+
+def _maximum(t: _Translation, operation: Operation, x: Node, mask: Node | None = None) -> Node:
+    axis = operation.attributes["axis"]
+    if mask is None:
+        return _axis_last(x, axis).maximum().reshaped(*operation.shape)
+    mask = _mask(operation, mask, x)
+    lowest = _lowest(x.interval, axis)
+    score = t.scores[operation.name] = gated(x, mask, lowest)
+    greatest = _kept(score, axis)
+    if lowest.any() and not _never_empty(mask, axis):
+        anyone = _kept(mask, axis)
+        greatest = gated(greatest, anyone, np.zeros_like(greatest.interval.low))
+    return greatest.reshaped(*operation.shape)
+
+
+def _lowest(i: Interval, axis: int) -> Codes:
+    """Codes, on the grid of each element, of a number that is neither above 0 nor above any other of its row."""
+    finest = np.broadcast_to(i.fraction.max(axis=axis, keepdims=True), i.shape)
+    row = np.minimum(i.on(finest).low.min(axis=axis, keepdims=True), 0)
+    return row >> (finest - i.fraction)
+
+
+def _kept(x: Node, axis: int) -> Node:
+    """The maximum over an axis that stays, with length 1."""
+    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    return _axis_last(x, axis).maximum().reshaped(*shape)
+
+
+def _never_empty(mask: Node, axis: int) -> bool:
+    return bool((mask.interval.low.max(axis=axis) == 1).all())
+
+
+def _gate(t: _Translation, operation: Operation, x: Node, mask: Node) -> Node:
+    return gated(x, _mask(operation, mask, x), np.zeros_like(x.interval.low))
+
+
+def _slice(t: _Translation, operation: Operation, x: Node) -> Node:
+    axis, start, stop = (operation.attributes[key] for key in ("axis", "start", "stop"))
+    return x[(slice(None),) * axis + (slice(start, stop),)]
+
+
+def _concatenate(t: _Translation, operation: Operation, *sources: Node) -> Node:
+    axis = operation.attributes["axis"]
+    axes = list(range(len(operation.shape)))
+    first = [axis, *axes[:axis], *axes[axis + 1 :]]
+    joined = concatenate([source.transposed(*first) for source in sources])
+    return joined.transposed(*np.argsort(first).tolist())
+
+
+TRANSLATIONS: dict[str, Callable[..., Node]] = {
+    "features": lambda t, o: t.features,
+    "mask": lambda t, o: t.mask,
+    "parameter": lambda t, o: constant(t.state.tensors[o.name]),
+    "linear": _linear,
+    "add": lambda t, o, a, b: a + b,
+    "subtract": _subtract,
+    "multiply": lambda t, o, a, b: a * b,
+    "matmul": _matmul,
+    "relu": lambda t, o, x: x.relu(),
+    "sum": lambda t, o, x: _axis_last(x, o.attributes["axis"]).total().reshaped(*o.shape),
+    "maximum": _maximum,
+    "gate": _gate,
+    "quantise": lambda t, o, x: quantised(x, t.state.formats[o.name]),
+    "table": lambda t, o, x: looked_up(x, t.state.tensors[f"{o.name}.entries"]),
+    "reshape": lambda t, o, x: x.reshaped(*o.shape),
+    "transpose": lambda t, o, x: x.transposed(*o.attributes["axes"]),
+    "slice": _slice,
+    "concatenate": _concatenate,
+}

@@ -116,18 +116,21 @@ class Ports:
             for field in port.fields:
                 place = f"{field.low_bit + field.width - 1}:{field.low_bit}" if field.width else "none"
                 lines.append(f"| {port.name} | {place} | {field.name} | {field.kif} |")
+        lines += [
+            "",
+            f"`{TOP}_axis` has AXI4-Stream on both sides (`aclk`, `aresetn`). One transfer in is one jet: features in",
+            "the lowest bits of `s_axis_tdata`, the mask above them. One transfer out is its logits. It takes a jet in",
+            "every cycle unless the receiver makes it wait, and loses none.",
+        ]
         return "\n".join(lines) + "\n"
 
 
 def ports_of(state: State) -> Ports:
-    architecture = state.architecture
-    inputs, outputs = state.activations["input"].spread((architecture.features,)), state.activations["logits"]
-    by_feature = list(zip(state.inputs.features, _tuples(inputs.kif()), strict=True))
-    features = [
-        (f"constituent {p} {name}", kif) for p in range(architecture.constituents) for name, kif in by_feature
-    ]
-    mask = [(f"constituent {p} is real", (0, 1, 0)) for p in range(architecture.constituents)]
-    classes = _tuples(outputs.spread((architecture.classes,)).kif())
+    names = [f"constituent {p} {name}" for p in range(state.constituents) for name in state.inputs.features]
+    inputs = state.formats["features"].spread(state.input_shape).kif().reshape(-1, 3)
+    features = list(zip(names, _tuples(inputs), strict=True))
+    mask = [(f"constituent {p} is real", (0, 1, 0)) for p in range(state.constituents)]
+    classes = _tuples(state.formats["logits"].spread((len(state.class_names),)).kif())
     logits = [(f"logit {name}", kif) for name, kif in zip(state.class_names, classes, strict=True)]
     return Ports(Port.of("features", features), Port.of("mask", mask), Port.of("logits", logits))
 

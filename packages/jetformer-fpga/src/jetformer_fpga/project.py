@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import fusion, network, resources, state, tracer
+from . import fusion, network, resources, state, tracer, wrappers
 from .errors import FpgaError, ProjectError
 from .ports import CORE, TOP, Ports, ports_of, top_level
 
@@ -158,7 +158,7 @@ def _description(
         "format": FORMAT,
         "version": VERSION,
         "top": TOP,
-        "architecture": loaded.header["architecture"],
+        "architecture": loaded.header.get("architecture"),
         "class_names": list(loaded.class_names),
         "state_sha256": _digest(state_path),
         "latency_cycles": line.latency_cycles,
@@ -180,8 +180,19 @@ def _write(
     (folder / "verilog").mkdir(parents=True)
     files = tracer.verilog(line, CORE)
     files[f"{TOP}.v"] = top_level(ports, line.input_formats(), line.output_formats(), line.latency_cycles)
+    files[f"{wrappers.AXIS}.v"] = wrappers.axis(ports, line.latency_cycles)
     for name, text in files.items():
         (folder / "verilog" / name).write_text(text)
+    part, clock = description["part"], description["assumed_clock_mhz"]
+    _write_texts(
+        folder,
+        {
+            f"vhdl/{TOP}_vhdl.vhd": wrappers.vhdl(ports, line.latency_cycles),
+            "vivado/constraints.xdc": wrappers.constraints(clock),
+            "vivado/build.tcl": wrappers.vivado_build(part),
+            "vivado/package_ip.tcl": wrappers.vivado_package(part),
+        },
+    )
     (folder / "ports.json").write_text(json.dumps(ports.as_json(), indent=1))
     (folder / "ports.md").write_text(ports.as_markdown(line.latency_cycles))
     tracer.save(line.program, folder / "program.json.gz")
@@ -189,6 +200,12 @@ def _write(
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     description["files"] = {str(path.relative_to(folder)): _digest(path) for path in written}
     (folder / "project.json").write_text(json.dumps(description, indent=1))
+
+
+def _write_texts(folder: Path, texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
 
 
 def _move(partial: Path, out: Path) -> None:

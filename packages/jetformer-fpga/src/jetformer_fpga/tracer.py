@@ -24,23 +24,63 @@ from alkaid.types import CombLogic, Op
 from numpy.typing import NDArray
 
 from .fixed_point import Codes, Format
-from .network import Network, Node
+from .network import Network
+from .nodes import Node
 
 # Adders count one full adder a bit and one carry step a bit; no cutoff: cycles are assigned by `pipeline`.
 HARDWARE = HWConfig(1, 1, -1)
-# One adder level more than the least in constant matrix products: 3 % more cost than -1 (no limit), 8 % less delay.
-SOLVER: Any = {"hard_dc": 1}
+# Adder levels beyond the least in constant matrix products: 1 costs 3 % more than -1 (no limit) and has 8 % less delay.
+DEPTH = 1
 Wires = NDArray[Any]  # of FVariable
 
 
-def trace(network: Network) -> CombLogic:
+def trace(network: Network, depth: int = DEPTH) -> CombLogic:
     """The combinational program: inputs features then mask, row by row; outputs the logits."""
     wires: dict[int, Wires] = {}
     for node in network.nodes():
-        sources = [wires[id(source)] for source in node.sources]
-        wires[id(node)] = LOWERINGS[node.op](node, *sources)
+        _lower(node, wires, depth)
     inputs = [*wires[id(network.features)].ravel(), *wires[id(network.mask)].ravel()]
     return alkaid_trace(inputs, list(wires[id(network.logits)].ravel()), keep_dead_inputs=True)
+
+
+def _lower(node: Node, wires: dict[int, Wires], depth: int) -> None:
+    sources = [wires[id(source)] for source in node.sources]
+    options = {"depth": depth} if node.op == "linear" else {}
+    wires[id(node)] = LOWERINGS[node.op](node, *sources, **options)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the tracer takes a layer for, traced alone: LUT, multipliers among them, and delay units from end to end."""
+
+    lut: float
+    multipliers: int
+    delay: float
+
+
+def cost_of(nodes: list[Node], depth: int = DEPTH) -> Cost:
+    """Of the nodes of one layer, in order; what comes from outside is taken as an input."""
+    wires: dict[int, Wires] = {}
+    inside = {id(node) for node in nodes}
+    inputs: list[FVariable] = []
+    for source in (source for node in nodes for source in node.sources):
+        if id(source) not in inside | wires.keys():
+            wires[id(source)] = _each(_any_code, _input(source))
+            inputs += [wire for wire in wires[id(source)].ravel() if not _fixed(wire)]
+    for node in nodes:
+        _lower(node, wires, depth)
+    used = {id(source) for node in nodes for source in node.sources}
+    outputs = [wire for node in nodes if id(node) not in used for wire in wires[id(node)].ravel()]
+    if not inputs or not outputs:
+        return Cost(0.0, 0, 0.0)
+    program = alkaid_trace(inputs, outputs, keep_dead_inputs=True)
+    multipliers = sum(op.opcode == MULTIPLY for op in program.ops)
+    return Cost(float(program.cost), multipliers, max((op.latency for op in program.ops), default=0.0))
+
+
+def _any_code(wire: FVariable) -> FVariable:
+    """An input with every code of its width: the tracer's optimiser takes inputs for no less."""
+    return wire if _fixed(wire) else FVariable.from_kif(*wire.kif, hwconf=HARDWARE)
 
 
 def _array(values: list[Any], shape: tuple[int, ...]) -> Wires:
@@ -82,14 +122,14 @@ def _constants(node: Node) -> Wires:
     return _each(_constant, _steps(node, node.interval.low))
 
 
-def _linear(node: Node, x: Wires) -> Wires:
+def _linear(node: Node, x: Wires, depth: int) -> Wires:
     weight = node.attributes["weight"].value()
     bias = node.attributes["bias"].value() if node.attributes["bias"] is not None else np.zeros(len(weight))
-    rows = [_matrix(weight, bias, row) for row in x.reshape(-1, x.shape[-1])]
+    rows = [_matrix(weight, bias, row, depth) for row in x.reshape(-1, x.shape[-1])]
     return _array([wire for row in rows for wire in row], node.shape)
 
 
-def _matrix(weight: NDArray[np.float64], bias: NDArray[np.float64], x: Wires) -> list[FVariable]:
+def _matrix(weight: NDArray[np.float64], bias: NDArray[np.float64], x: Wires, depth: int) -> list[FVariable]:
     """weight @ x + bias. The solver stumbles over constants and over rows of zeros: neither reaches it."""
     fixed = np.array([_fixed(wire) for wire in x])
     offset = bias + weight[:, fixed] @ np.array([float(wire.low) for wire in x[fixed]], dtype=np.float64)
@@ -97,7 +137,7 @@ def _matrix(weight: NDArray[np.float64], bias: NDArray[np.float64], x: Wires) ->
     live = np.flatnonzero((weight[:, used] != 0).any(axis=1))
     out = [_constant(value) for value in offset]
     if used.size and live.size:
-        products = FVArray(x[used], SOLVER, hwconf=HARDWARE) @ weight[np.ix_(live, used)].T
+        products = FVArray(x[used], {"hard_dc": depth}, hwconf=HARDWARE) @ weight[np.ix_(live, used)].T
         for row, product in zip(live, np.asarray(products).ravel(), strict=True):
             out[row] = product + float(offset[row])
     return out
@@ -122,7 +162,9 @@ def _table(node: Node, x: Wires) -> Wires:
 
 def _gate(node: Node, x: Wires, mask: Wires) -> Wires:
     def choose(wire: FVariable, real: FVariable, otherwise: float) -> FVariable:
-        return wire if _fixed(real) else real.msb_mux(wire, otherwise)
+        if _fixed(real):
+            return wire if real.low == 1 else _constant(otherwise)
+        return real.msb_mux(wire, otherwise)
 
     return _each(choose, x, mask, _steps(node, node.attributes["otherwise"]))
 
@@ -213,7 +255,7 @@ LOWERINGS: dict[str, Callable[..., Wires]] = {
     "input": _input,
     "constant": _constants,
     "rearrange": lambda node, x: x.ravel()[node.attributes["index"]],
-    "concatenate": lambda node, a, b: np.concatenate([a, b]),
+    "concatenate": lambda node, *parts: np.concatenate(parts),
     "linear": _linear,
     "add": lambda node, a, b: _each(lambda x, y: x + y, a, b),
     "multiply": lambda node, a, b: _each(lambda x, y: x * y, a, b),

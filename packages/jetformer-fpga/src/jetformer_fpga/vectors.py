@@ -30,7 +30,7 @@ class Vectors:
     @classmethod
     def of_codes(cls, state: State, x: Codes, mask: NDArray[np.bool_], names: tuple[str, ...]) -> Vectors:
         """Inputs that lie on the grid: quantising them gives the codes back."""
-        return cls(state.activations["input"].value(x).astype(np.float32), x, mask, names)
+        return cls(state.formats["features"].value(x).astype(np.float32), x, mask, names)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -55,24 +55,29 @@ def of_file(
         wanted = np.zeros(int(chosen[-1]) + 1, dtype=bool)
         wanted[chosen] = True
         found = reader.read(0, len(wanted)).select(wanted)
-    features, mask = padded(
-        found, state.architecture.constituents, state.inputs.features, state.inputs.min_pt_gev
-    )
+    features, mask = padded(found, state.constituents, state.inputs.features, state.inputs.min_pt_gev)
     values = normalise(features, mask, schema.Normalisation(state.inputs.mean, state.inputs.std))
-    codes = quantise_real(values.astype(np.float64), state.activations["input"])
+    codes = quantise_real(values.astype(np.float64), state.formats["features"])
     names = tuple(f"jet {position}" for position in chosen)
     return Vectors(values, codes, mask, names), chosen.astype(np.int64)
 
 
+def inputs_of(state: State, jets: schema.Jets) -> tuple[NDArray[np.float32], Codes, NDArray[np.bool_]]:
+    """Normalised inputs `[jets, P, F]`, their codes, mask `[jets, P]`."""
+    inputs = state.inputs
+    features, mask = padded(jets, state.constituents, inputs.features, inputs.min_pt_gev)
+    values = normalise(features, mask, schema.Normalisation(inputs.mean, inputs.std))
+    return values, quantise_real(values.astype(np.float64), state.formats["features"]), mask
+
+
 def corners(state: State) -> Vectors:
     """All zero, all lowest, all highest, alternating, one constituent, none; real constituents are never all at the end."""
-    architecture = state.architecture
-    shape = (architecture.constituents, architecture.features)
-    fmt = state.activations["input"].spread(shape)
+    shape = state.input_shape
+    fmt = state.formats["features"].spread(shape)
     places = np.indices(shape).sum(axis=0)
-    everyone = np.ones(architecture.constituents, dtype=bool)
-    alternating = np.arange(architecture.constituents) % 2 == 0
-    first, last = np.arange(architecture.constituents) == 0, np.arange(architecture.constituents)[::-1] == 0
+    everyone = np.ones(state.constituents, dtype=bool)
+    alternating = np.arange(state.constituents) % 2 == 0
+    first, last = np.arange(state.constituents) == 0, np.arange(state.constituents)[::-1] == 0
     swinging = np.where(places % 2 == 0, fmt.low, fmt.high)
     rows = [
         ("all zero", np.zeros(shape, dtype=np.int64), everyone),

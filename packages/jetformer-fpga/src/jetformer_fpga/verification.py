@@ -22,13 +22,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from . import project, reference, simulation, tools, tracer, vectors
+from . import project, reference, simulation, streaming, tools, tracer, vectors
 from .errors import FpgaError
 from .fixed_point import Codes, Format
 from .project import Project, Task
 from .state import State
-
-IDLE = 8  # clock cycles beyond the latency, to see that nothing follows
+from .streaming import Timing
 
 
 @dataclass(frozen=True)
@@ -40,16 +39,6 @@ class Leg:
     mismatches: int
     first_mismatch: str
     largest_difference: int
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Measured in simulation; None where the circuit's answers never came."""
-
-    latency_cycles: int | None
-    latency_by_answers: int | None
-    initiation_interval: float | None
-    valid_faults: int
 
 
 @dataclass(frozen=True)
@@ -115,7 +104,7 @@ def verify(
     with task("compiling the circuit") as progress:
         executable = _executable(loaded, progress)
     with task("simulation"):
-        answers, timing = simulate(loaded, executable, asked, expected)
+        answers, timing = streaming.simulate(loaded, executable, asked, expected)
     legs.append(compare("Verilog", answers, expected, asked.names, loaded.state))
     result = _summary(loaded, len(of_jets), len(corners), legs, pytorch, timing)
     _store(loaded, result, answers[len(corners) :], positions)
@@ -124,7 +113,7 @@ def verify(
 
 def _store(loaded: Project, result: Verification, answers: Codes, positions: NDArray[np.int64]) -> None:
     """The circuit's answers to the jets as `answers.safetensors`, then the verdict as `verification.json`."""
-    logits = loaded.state.activations["logits"].value(answers)
+    logits = loaded.state.formats["logits"].value(answers)
     place, verdict = loaded.folder / "answers.safetensors", loaded.folder / "verification.json"
     save_file(
         {"logits": np.ascontiguousarray(logits), "jet_index": positions}, str(place.with_suffix(".partial"))
@@ -153,17 +142,15 @@ def compare(
 
 def interpret(loaded: Project, asked: vectors.Vectors) -> Codes:
     """The tracer's interpreter on the program that was printed as Verilog."""
-    features = loaded.state.activations["input"].value(asked.x).reshape(len(asked), -1)
+    features = loaded.state.formats["features"].value(asked.x).reshape(len(asked), -1)
     real = tracer.interpret(loaded.program(), np.concatenate([features, asked.mask], axis=1))
-    return _on_grid(real, loaded.state.activations["logits"], "the interpreter")
+    return _on_grid(real, loaded.state.formats["logits"], "the interpreter")
 
 
 def _on_grid(real: NDArray[Any], fmt: Format, whose: str) -> Codes:
     codes = np.ldexp(np.asarray(real, dtype=np.float64), fmt.f)
     if not (np.isfinite(codes).all() and (codes == np.rint(codes)).all()):
-        raise FpgaError(
-            f"The logits of {whose} don't lie on the grid of 'activation.logits'; is it the same state?"
-        )
+        raise FpgaError(f"The logits of {whose} don't lie on the grid of 'logits'; is it the same state?")
     return codes.astype(np.int64)
 
 
@@ -175,9 +162,9 @@ def _pytorch(
     file: str | Path | None,
 ) -> tuple[Codes | None, NDArray[np.int64], str]:
     """The codes of the PyTorch leg, the rows that they answer, and in words where they come from."""
-    fmt = loaded.state.activations["logits"]
+    fmt = loaded.state.formats["logits"]
     if file is not None:
-        found, index = _stored_logits(Path(file), loaded.state.architecture.classes)
+        found, index = _stored_logits(Path(file), len(loaded.state.class_names))
         place = {int(position): row for row, position in enumerate(index)}
         rows = np.array(
             [row for row, position in enumerate(positions) if int(position) in place], dtype=np.int64
@@ -260,67 +247,6 @@ def _executable(loaded: Project, progress: Any) -> Path:
         os.replace(built, work / "testbench")
     stamp.write_text(key)
     return work / "testbench"
-
-
-def simulate(
-    loaded: Project, executable: Path, asked: vectors.Vectors, expected: Codes
-) -> tuple[Codes, Timing]:
-    """A jet in reset, every vector in a row, a pause, and some vectors again with gaps in valid_in."""
-    promised = int(loaded.description["latency_cycles"])
-    pause = promised + IDLE
-    rng = np.random.default_rng(0)
-    again = rng.integers(len(asked), size=64)
-    rows = np.concatenate(
-        [np.zeros(2 + pause, int), np.arange(len(asked)), np.zeros(pause, int), again, np.zeros(pause, int)]
-    )
-    control = np.zeros(len(rows), dtype=np.uint32)
-    control[:2] = simulation.RESET | simulation.VALID
-    start, stop = 2 + pause, 2 + pause + len(asked)
-    control[start:stop] = simulation.VALID
-    gaps = slice(stop + pause, stop + pause + len(again))
-    control[gaps] = rng.integers(2, size=len(again)) * simulation.VALID
-    features = asked.x.reshape(len(asked), -1)[rows]
-    with tempfile.TemporaryDirectory(dir=executable.parent) as work:
-        valid, codes = simulation.play(
-            executable, loaded.ports, control, features, asked.mask[rows], Path(work)
-        )
-    return _read_out(control, valid, codes, start, expected, expected[rows])
-
-
-def _read_out(
-    control: NDArray[np.uint32],
-    valid: NDArray[np.bool_],
-    codes: Codes,
-    start: int,
-    expected: Codes,
-    expected_rows: Codes,
-) -> tuple[Codes, Timing]:
-    cycles, jets = len(control), len(expected)
-    accepted = control == simulation.VALID
-    out = np.flatnonzero(valid)
-    latency = int(out[0]) - start if out.size else None
-    # Independent of valid_out: the delay at which the most cycles show the answer to what entered that long before.
-    reach = cycles - start - jets + 1
-    matches = [
-        (codes[start + lag : start + lag + jets] == expected).all(axis=1).sum() for lag in range(reach)
-    ]
-    by_answers = int(np.argmax(matches)) if max(matches, default=0) else None
-    interval = None
-    if latency is not None and out.size >= jets > 1:
-        mean = (out[jets - 1] - out[0]) / (jets - 1)
-        interval = int(mean) if mean == int(mean) else float(mean)
-    faults = cycles
-    if latency is not None and latency >= 0:
-        due = np.zeros(cycles, dtype=bool)
-        due[latency:] = accepted[: cycles - latency]
-        faults = int((due != valid).sum())
-        last = (
-            codes[latency:][accepted[: cycles - latency]],
-            expected_rows[: cycles - latency][accepted[: cycles - latency]],
-        )
-        faults += int((last[0][jets:] != last[1][jets:]).any(axis=1).sum())
-    delay = latency if latency is not None and 0 <= latency < reach else 0
-    return codes[start + delay : start + delay + jets], Timing(latency, by_answers, interval, faults)
 
 
 def _summary(

@@ -17,8 +17,13 @@ pytest.importorskip("jetformer_model", reason="jetformer-model is not installed 
 def test_model_answers_with_the_reference_s_logits(small_state: Path) -> None:
     read = state.read(small_state)
     asked = vectors.corners(read)
-    real = verification._ask_model(SimpleNamespace(state_path=small_state), asked)
-    expected = read.activations["logits"].value(reference.logits(read, asked.x, asked.mask))
+    try:
+        real = verification._ask_model(SimpleNamespace(state_path=small_state), asked)
+    except FpgaError as error:
+        if "not supported (expected 1.x)" in str(error):
+            pytest.skip("the jetformer-model installed here reads no fixed-point states of version 2.0")
+        raise
+    expected = read.formats["logits"].value(reference.logits(read, asked.x, asked.mask))
     np.testing.assert_array_equal(real, expected)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jetformer_fpga import fusion, network, reference, state, tracer, vectors
 from jetformer_fpga.fixed_point import Format, quantise, quantise_real
-from jetformer_fpga.testing import random_state
+from jetformer_fpga.testing import NETWORKS, Sketch, random_state
 
 formats = st.tuples(st.integers(0, 1), st.integers(-3, 8), st.integers(-3, 8))
 
@@ -62,21 +62,35 @@ def networks(draw: st.DrawFn) -> state.State:
 
 def random_vectors(loaded: state.State, seed: int, rows: int = 60) -> vectors.Vectors:
     rng = np.random.default_rng(seed)
-    shape = (rows, loaded.architecture.constituents, loaded.architecture.features)
-    fmt = loaded.activations["input"].spread(shape)
+    shape = (rows, *loaded.input_shape)
+    fmt = loaded.formats["features"].spread(shape)
     mask = rng.integers(0, 4, size=shape[:2]) > 0
     x = np.where(mask[..., None], rng.integers(fmt.low, fmt.high + 1), 0)
     return vectors.Vectors.of_codes(loaded, x, mask, tuple(map(str, range(rows)))) + vectors.corners(loaded)
 
 
-@settings(max_examples=25, deadline=None)
-@given(networks(), st.integers(0, 2**16), st.sampled_from([0, 5, 8]))
+@st.composite
+def sketches(draw: st.DrawFn) -> state.State:
+    """Networks that are no JetFormers."""
+    sketch = Sketch(
+        seed=draw(st.integers(0, 2**16)),
+        features=draw(st.sampled_from([1, 3])),
+        classes=draw(st.sampled_from([1, 2, 5])),
+        weight_bits=draw(st.integers(2, 7)),
+    )
+    NETWORKS[draw(st.sampled_from(sorted(NETWORKS)))](sketch)
+    with tempfile.TemporaryDirectory() as folder:
+        return state.read(sketch.write(Path(folder) / "state.safetensors"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.one_of(networks(), sketches()), st.integers(0, 2**16), st.sampled_from([0, 5, 8]))
 def test_interpreter_gives_the_reference(loaded: state.State, seed: int, table_bits: int) -> None:
     asked = random_vectors(loaded, seed)
     program = tracer.trace(fusion.fuse(network.build(loaded), table_bits))
-    features = loaded.activations["input"].value(asked.x).reshape(len(asked), -1)
+    features = loaded.formats["features"].value(asked.x).reshape(len(asked), -1)
     real = tracer.interpret(program, np.concatenate([features, asked.mask], axis=1))
-    codes = np.ldexp(real, loaded.activations["logits"].f)
+    codes = np.ldexp(real, loaded.formats["logits"].f)
     np.testing.assert_array_equal(codes, reference.logits(loaded, asked.x, asked.mask))
 
 
@@ -91,5 +105,5 @@ def test_padding_and_order_change_nothing(loaded: state.State, seed: int) -> Non
     np.testing.assert_array_equal(
         reference.logits(loaded, shuffled, np.take_along_axis(asked.mask, order, axis=1)), expected
     )
-    noise = np.where(asked.mask[..., None], asked.x, loaded.activations["input"].high)
+    noise = np.where(asked.mask[..., None], asked.x, loaded.formats["features"].high)
     np.testing.assert_array_equal(reference.logits(loaded, noise, asked.mask), expected)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -31,8 +33,6 @@ def test_a_number_of_stages_can_be_asked_for(program: tracer.CombLogic) -> None:
 def test_registers_are_those_of_the_verilog(program: tracer.CombLogic) -> None:
     line = tracer.pipeline(program, 9.0)
     text = "\n".join(tracer.verilog(line, "core").values())
-    import re
-
     bits = [
         int(high) + 1 for high in re.findall(r"(?:output reg|^    reg) \[(\d+):0\]", text, flags=re.MULTILINE)
     ]

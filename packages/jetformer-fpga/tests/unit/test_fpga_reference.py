@@ -31,23 +31,23 @@ def tiny(tmp_path: Path) -> state.State:
         "blocks.0.attention.output.weight": 1.0, "blocks.0.attention.output.bias": 0.25,
         "blocks.0.feedforward.sign": -1.0, "blocks.0.feedforward.offset": 6.0,
         "blocks.0.feedforward.expand.weight": 1.5, "blocks.0.feedforward.expand.bias": -0.5,
-        "blocks.0.feedforward.contract.weight": 3.0, "head.weight": 0.5, "head.bias": 1.0,
+        "blocks.0.feedforward.contract.weight": 3.0, "head.weight": 0.5, "head.bias": 1.0, "always": 1.0,
     }  # fmt: skip
     tensors = {
         name: FixedTensor(np.full(loaded.tensors[name].codes.shape, round(value * 16)), WIDE)
         for name, value in weights.items()
     }
-    tensors["blocks.0.feedforward.sign"] = FixedTensor(np.array([-1]), Format.of([1, 1, 0]))
+    tensors["always"] = FixedTensor(np.array([1]), Format.of([0, 1, 0]))
     one = Format.of([0, 3, 0])
-    activations = dict.fromkeys(loaded.activations, WIDE) | {
+    formats = dict.fromkeys(loaded.formats, WIDE) | {
         "blocks.0.attention.exponent": one, "blocks.0.attention.sum": Format.of([0, 2, 4]),
     }  # fmt: skip
-    tensors["blocks.0.attention.exp_table"] = FixedTensor(np.array([16, 8, 4, 2, 1, 1, 0, 0]), WIDE)
+    tensors["blocks.0.attention.exp.entries"] = FixedTensor(np.array([16, 8, 4, 2, 1, 1, 0, 0]), WIDE)
     totals = np.maximum(np.arange(64), 1) / 16
-    tensors["blocks.0.attention.reciprocal_table"] = FixedTensor(
+    tensors["blocks.0.attention.reciprocal.entries"] = FixedTensor(
         np.floor(16 / totals + 0.5).astype(int), WIDE
     )
-    return replace(loaded, tensors=tensors, activations=activations)
+    return replace(loaded, tensors=tensors, formats=formats)
 
 
 def test_with_a_constituent(tiny: state.State) -> None:
@@ -69,6 +69,10 @@ def test_without_one(tiny: state.State) -> None:
 
 
 def test_refuses_sums_beyond_62_bits() -> None:
-    huge = reference.Exact(np.array([[1 << 40]]), 0)
+    huge = reference.Exact(np.array([[[1 << 40]]]), 0)
+    for operation in ("matmul", "multiply"):
+        with pytest.raises(reference.FpgaError, match="62 bits"):
+            reference.OPERATIONS[operation](None, None, huge, huge)
+    fine = reference.Exact(huge.n, 30)
     with pytest.raises(reference.FpgaError, match="62 bits"):
-        reference.dot("ij,jk->ik", huge, huge, 1)
+        reference.OPERATIONS["add"](None, None, huge, fine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -124,6 +125,7 @@ def load_study(storage: RDBStorage, where: str | Path) -> Study:
 
 def agree_on(study: Study, settings: dict[str, Any]) -> None:
     """Stores the settings of a new study; raises SearchError if an existing one was made with others."""
+    settings = json.loads(json.dumps(settings))  # as they are stored: tuples are lists
     stored = study.user_attrs.get("settings")
     if stored is None:
         study.set_user_attr("settings", settings)

@@ -12,7 +12,7 @@ from jetformer_model.taggers.counting import counted_flops
 from jetformer_model.taggers.trigger_attention import ClassAttention, ConstituentAttention
 from jetformer_model.taggers.trigger_jetformer import TriggerBlock, TriggerJetFormer
 
-P, REAL, D, HEADS, KEY, VALUE = 5, 3, 7, 2, 3, 4
+P, REAL, D, HEADS, KEY, VALUE = 5, 3, 6, 2, 3, 5
 KINDS = ("softmax", "relu", "linear")
 SCALE = 1 / 4  # 2^-round(log2 5)
 
@@ -63,31 +63,34 @@ def test_attention_of_constituents(kind: str, jet: Tensor, mask: Tensor) -> None
 @torch.no_grad()
 @pytest.mark.parametrize("kind", KINDS)
 def test_attention_of_a_class_token(kind: str, jet: Tensor, mask: Tensor) -> None:
-    attention = with_statistics(ClassAttention(D, P, kind, HEADS, VALUE))
-    scores, v = attention.score(jet[:REAL]), attention.value(jet[:REAL])
+    attention = with_statistics(ClassAttention(D, P, kind, HEADS))
+    scores = attention.score(jet[:REAL])
     found = attention(jet[None], mask)[0, 0]
     for h in range(HEADS):
-        expected = sum(w * head(v[j], h, VALUE) for j, w in enumerate(weights(kind, [s[h] for s in scores])))
-        torch.testing.assert_close(head(found, h, VALUE), expected)
+        shares = weights(kind, [score[h] for score in scores])
+        expected = sum(w * head(jet[j], h, D // HEADS) for j, w in enumerate(shares))
+        torch.testing.assert_close(head(found, h, D // HEADS), expected)
 
 
 @torch.no_grad()
 def test_a_linformer_attends_to_mixtures_of_real_constituents(jet: Tensor, mask: Tensor) -> None:
-    attention = with_statistics(ClassAttention(D, P, "linformer", HEADS, VALUE))
-    scores, v = attention.score(jet[:REAL]), attention.value(jet[:REAL])
-    keys, values = attention.project_keys.weight, attention.project_values.weight
+    attention = with_statistics(ClassAttention(D, P, "linformer", HEADS))
+    scores, keys, values = (
+        attention.score(jet[:REAL]),
+        attention.project_keys.weight,
+        attention.project_values.weight,
+    )
     found = attention(jet[None], mask)[0, 0]
     for h in range(HEADS):
-        w = torch.softmax(
-            torch.stack([sum(keys[r, j] * scores[j, h] for j in range(REAL)) for r in range(4)]), 0
-        )
-        mixtures = [sum(values[r, j] * head(v[j], h, VALUE) for j in range(REAL)) for r in range(4)]
-        torch.testing.assert_close(head(found, h, VALUE), sum(w[r] * mixtures[r] for r in range(4)))
+        mixed = [sum(keys[r, j] * scores[j, h] for j in range(REAL)) for r in range(4)]
+        mixtures = [sum(values[r, j] * head(jet[j], h, D // HEADS) for j in range(REAL)) for r in range(4)]
+        expected = sum(w * x for w, x in zip(torch.softmax(torch.stack(mixed), 0), mixtures, strict=True))
+        torch.testing.assert_close(head(found, h, D // HEADS), expected)
 
 
 @torch.no_grad()
 def test_a_block_adds_what_was_attended_to_before_its_norm(jet: Tensor, mask: Tensor) -> None:
-    block = with_statistics(TriggerBlock(ClassAttention(D, P, "relu", HEADS, VALUE), D))
+    block = with_statistics(TriggerBlock(ClassAttention(D, P, "relu", HEADS), D))
     attended = block.attended.weight @ block.attention(jet[None], mask)[0, 0]
     expected = [block.norm(block.own.weight @ jet[i] + attended, None).clamp(min=0) for i in range(REAL)]
     torch.testing.assert_close(block(jet[None], mask)[0, :REAL], torch.stack(expected))
@@ -96,7 +99,7 @@ def test_a_block_adds_what_was_attended_to_before_its_norm(jet: Tensor, mask: Te
 @torch.no_grad()
 @pytest.mark.parametrize(("pooling", "factor"), (("sum", SCALE), ("mean", 1 / REAL)))
 def test_pooling(pooling: str, factor: float, mask: Tensor) -> None:
-    network = with_statistics(TriggerJetFormer(P, 3, 5, pooling=pooling, blocks=1, embed_dim=D))
+    network = with_statistics(TriggerJetFormer(P, 3, 5, pooling=pooling, blocks=1, embed_dim=D, heads=HEADS))
     x = torch.randn(P, 3, generator=torch.Generator().manual_seed(2))
     z = network.blocks[0](network.embedding(x)[None], mask)[0]
     torch.testing.assert_close(network(x[None], mask)[0], network.head(factor * z[:REAL].sum(0)))
@@ -114,6 +117,7 @@ def test_an_independent_count_agrees(queries: str, attention: str, pooling: str)
         attention=attention,
         pooling=pooling,
         blocks=2,
+        embed_dim=12,
         heads=3,
         key_dim=2,
         value_dim=5,
@@ -122,11 +126,16 @@ def test_an_independent_count_agrees(queries: str, attention: str, pooling: str)
 
 
 def test_flops_by_hand() -> None:
-    """One channel, one head of one value: embedding, own, attended, score and value, sum, head of one neuron."""
+    """One channel and one head: embedding, scores, products, own, attended, and a head of one neuron."""
     network = TriggerJetFormer(7, 3, 2, blocks=1, embed_dim=1, attention="linear", queries="class_token",
-                               pooling="sum", heads=1, value_dim=1, head_widths=(1,))  # fmt: skip
-    embedding, score_and_value, products = 7 * (3 + 2), 7 * 2 * (1 + 2), 7
-    assert network.flops() == embedding + 7 * (1 + 2) + score_and_value + products + 1 + (1 + 2) + (2 + 4)
+                               pooling="sum", heads=1, head_widths=(1,))  # fmt: skip
+    embedding, scores, products, own, attended = 7 * (3 + 2), 7 * (1 + 2), 7, 7 * (1 + 2), 1
+    assert network.flops() == embedding + scores + products + own + attended + (1 + 2) + (2 + 4)
+
+
+def test_heads_of_a_class_token_share_the_channels() -> None:
+    with pytest.raises(ModelError, match="5 heads of a class token: expected a divisor of 32 channels"):
+        TriggerJetFormer(P, 3, 5, heads=5, queries="class_token")
 
 
 @pytest.mark.parametrize("name", ("attention", "queries", "pooling"))

@@ -73,16 +73,15 @@ def _class_attention(attention: ClassAttention, x: Node) -> Node:
     scores = x.linear("score", *_folded(attention.score))
     scores = scores.relu() if attention.kind == "relu" else scores
     scores = scores.quantised("weight" if attention.kind in ("relu", "linear") else "score.output")
-    values = x if attention.value is None else dense(x, "value", attention.value)
     if attention.kind in ("relu", "linear"):  # a head's one weight is gated, rather than its values
         weights = _in_heads(real(scores), attention.heads, keys=True)
-        return (weights @ _in_heads(values, attention.heads)).quantised("output", along=(0, 2))
+        return (weights @ _in_heads(x, attention.heads)).quantised("output", along=(0, 2))
     if attention.kind == "softmax":
         scores = _in_heads(scores, attention.heads, keys=True)
-        return softmax(scores, _in_heads(values, attention.heads), x.builder.mask())
+        return softmax(scores, _in_heads(x, attention.heads), x.builder.mask())
     keys = _in_heads(real(scores), attention.heads, keys=True)
     scores = keys.linear("project_keys", attention.project_keys.weight).quantised("mixed_score", along=(0,))
-    return softmax(scores, _mixtures(attention, values), None)
+    return softmax(scores, _mixtures(attention, x), None)
 
 
 def _constituent_attention(attention: ConstituentAttention, x: Node) -> Node:

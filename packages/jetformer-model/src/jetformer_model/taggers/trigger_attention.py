@@ -9,7 +9,7 @@ Of a head, with weights w_ij for query i and constituent j:
     linformer   softmax over r mixtures E k, F v of constituents in place of the constituents
 
 Queries of the constituents: s_ij = q_i . k_j / sqrt(key_dim). A class token that is a constant has a constant query, so that
-its scores s_j = q . k_j = w . x_j + b are rows of a constant matrix, and w_j v_j are the only products of variables.
+its scores s_j = q . k_j = w . x_j + b are rows of a constant matrix, and w_j x_j are the only products of variables.
 
 Sources: linear attention, A. Katharopoulos et al., "Transformers are RNNs", arXiv:2006.16236; ReLU, M. Wortsman et al.,
 "Replacing softmax with ReLU in Vision Transformers", arXiv:2309.08586; S. Wang et al., "Linformer", arXiv:2006.04768; class
@@ -114,35 +114,32 @@ class ConstituentAttention(Attention):
 
 
 class ClassAttention(Attention):
-    """A constant class token asks: one weight a head and constituent, one query.
+    """A constant class token asks: one query, and one weight a head and constituent.
 
-    value_dim: channels of a value in a head; None: no matrix makes values, each head weighs its share of the channels of x
+    Each head weighs its share of the channels of x. No matrix makes values of them: it would work on every constituent,
+    while one that follows the sum works once a jet.
     """
 
-    def __init__(
-        self, channels: int, constituents: int, kind: Kind, heads: int, value_dim: int | None = None
-    ) -> None:
-        if value_dim is None and channels % heads:
+    def __init__(self, channels: int, constituents: int, kind: Kind, heads: int) -> None:
+        if channels % heads:
             raise ModelError(f"{heads} heads of a class token: expected a divisor of {channels} channels")
-        super().__init__(constituents, kind, heads, value_dim or channels // heads)
+        super().__init__(constituents, kind, heads, channels // heads)
         self.score = _normed(channels, heads)
-        self.value = _normed(channels, self.width) if value_dim else None
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         scores = self.in_heads(self.score(x, mask), mask).transpose(2, 3)
-        values = self.in_heads(x if self.value is None else self.value(x, mask), mask)
+        values = self.in_heads(x, mask)
         if self.kind == "linformer":
             scores = self.project_keys(scores)
             values = self.project_values(values.transpose(2, 3)).transpose(2, 3)
         return (self.weights(scores, mask) @ values).transpose(1, 2).flatten(2)
 
     def flops(self) -> int:
-        """The layers, and a head: P n_v; with a projection P r (1 + n_v) + r n_v."""
-        layers = self.score.flops(self.constituents)
-        layers += self.value.flops(self.constituents) if self.value else 0
+        """The scores, and P d products; with a projection P r (H + d) + r d."""
+        scores = self.score.flops(self.constituents)
         if self.kind == "linformer":
-            return layers + self.constituents * RANK * (self.heads + self.width) + RANK * self.width
-        return layers + self.constituents * self.width
+            return scores + self.constituents * RANK * (self.heads + self.width) + RANK * self.width
+        return scores + self.constituents * self.width
 
 
 def _normed(inputs: int, outputs: int) -> Perceptron:

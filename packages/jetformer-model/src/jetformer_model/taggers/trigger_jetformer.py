@@ -9,7 +9,7 @@ queries = "constituents": a_i of each constituent; "class_token": one constant q
 jet and U a is computed once. With all its weights equal this block would be JEDI-linear's sum over all constituents; what
 attention adds are products of features, moments of the jet that a sum of ReLUs must approximate.
 
-pooling = "class_token": class attention once more, sum_i w_i v_i; "sum": c sum_i x_i; "mean": over real constituents.
+pooling = "class_token": class attention once more, sum_i w_i x_i; "sum": c sum_i x_i; "mean": over real constituents.
 
 There is no residual sum: it would be the widest number of the network, and one or two blocks train without.
 """
@@ -59,9 +59,8 @@ class TriggerJetFormer(Tagger):
 
     blocks, embed_dim: L and d
     attention: "softmax", "relu", "linear" or "linformer"; queries, pooling: as above
-    heads, key_dim, value_dim: of the attention in a block; a class token has no keys; without a value_dim the channels of
-        the constituents are its values
-    pool_heads, pool_value_dim: of the pooling by a class token
+    heads: of each attention; of a class token, each has its share of the d channels
+    key_dim, value_dim: channels of keys and values in a head, of queries of constituents
     head_widths: of the hidden layers after the pooling
     """
 
@@ -76,12 +75,10 @@ class TriggerJetFormer(Tagger):
         attention: Kind = "linear",
         queries: Queries = "class_token",
         pooling: Pooling = "sum",
-        heads: int = 2,
+        heads: int = 8,
         key_dim: int = 4,
-        value_dim: int | None = 4,
-        pool_heads: int = 8,
-        pool_value_dim: int | None = None,
-        head_widths: Sequence[int] = (32,),
+        value_dim: int = 4,
+        head_widths: Sequence[int] = (32, 16),
     ) -> None:
         super().__init__(constituents, features, classes)
         _check(queries, Queries, "queries")
@@ -90,14 +87,15 @@ class TriggerJetFormer(Tagger):
         self.pooling, self.by_place = pooling, attention == "linformer"
         self.embedding = Perceptron(features, (d,), norm=True)
 
-        def attend() -> Attention:
-            if queries == "class_token":
-                return ClassAttention(d, p, attention, heads, value_dim)
-            return ConstituentAttention(d, p, attention, heads, key_dim, value_dim or d // heads)
+        def of_class_token() -> Attention:
+            return ClassAttention(d, p, attention, heads)
 
+        def of_constituents() -> Attention:
+            return ConstituentAttention(d, p, attention, heads, key_dim, value_dim)
+
+        attend = of_class_token if queries == "class_token" else of_constituents
         self.blocks = nn.ModuleList(TriggerBlock(attend(), d) for _ in range(blocks))
-        by_class_token = pooling == "class_token"
-        self.pool = ClassAttention(d, p, attention, pool_heads, pool_value_dim) if by_class_token else None
+        self.pool = of_class_token() if pooling == "class_token" else None
         pooled = self.pool.width if self.pool else d
         self.scale = 2.0 ** -round(math.log2(p))
         self.head = Perceptron(pooled, (*head_widths, classes), activate_last=False, norm=True)

@@ -1,0 +1,109 @@
+"""Test accuracy of models 0, 1 and 2 of the publication's Table 4 before and after pruning at 0.5, several seeds.
+
+    JETFORMER_BENCH_TAGGING_JETS=jets.h5 python ci/bench.py compress pruned
+
+Everything is done by the commands `jetformer-model train` and `jetformer-compress prune`; what they made is kept in
+build/bench/compress, and an interrupted run goes on from there. Without the variable, 20,000 jets of HLS4ML style are
+generated. `error` is that of the difference of accuracies: over seeds and over test jets (paired bootstrap), in quadrature.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jetformer_data.generation import generate
+from jetformer_data.schema import Reader
+from jetformer_model.flops import flops
+from jetformer_model.state import load
+
+ON_GPU = torch.cuda.is_available()
+FOLDER = Path("build/bench/compress").absolute()
+JETS, SEED = 20_000, 11
+MODELS, SEEDS = ((0, 1, 2), 3) if ON_GPU else ((0,), 1)
+BLOCKS = 4  # of model 0
+JOBS = 3 if ON_GPU else 1  # more get in each other's way: a GPU works for one process at a time
+TRAIN = ("--epochs", 25, "--patience", 25)  # one cycle is as long as its epochs; the rest as published
+PRUNE = ("--ratio", 0.5)
+
+
+def jets_file() -> Path:
+    """The jets that all is trained on."""
+    path = Path(os.environ.get("JETFORMER_BENCH_TAGGING_JETS", "build/bench/tagging_jets.h5")).absolute()
+    if not path.exists():
+        generate(path, jets=JETS, seed=SEED, style="hls4ml", features="hls4ml-3")
+    return path
+
+
+def conditions(path: Path) -> dict[str, Any]:
+    """What the figures mean nothing without."""
+    with Reader(path) as reader:
+        jets = len(reader)
+    device = torch.cuda.get_device_name() if ON_GPU else f"CPU, {torch.get_num_threads()} threads"
+    return {"jets": jets, "device": f"{device}, torch {torch.__version__}"}
+
+
+def make(out: Path, module: str, command: str, *arguments: object) -> None:
+    """Run a command that writes the state `out`, unless it is there. Its last words are shown if it fails."""
+    if out.exists():
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    line = [sys.executable, "-m", module, command, *map(str, arguments), "--out", str(out)]
+    begin = time.monotonic()
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{out.stem}: {done.stderr.strip().splitlines()[-1]}")
+    print(f"  {out.stem}: {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def side_by_side(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the jobs return, in their order, several running at the same time."""
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        return [future.result() for future in [pool.submit(job) for job in jobs]]
+
+
+def mean_and_error(tests: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Over seeds, from the test accuracies that the states' provenance holds."""
+    differences = [test["difference"]["accuracy"] for test in tests]
+    low, high = zip(*(test["difference"]["interval"] for test in tests), strict=True)
+    sample = (statistics.mean(high) - statistics.mean(low)) / 2
+    seeds = statistics.stdev(differences) / math.sqrt(len(tests)) if len(tests) > 1 else 0.0
+    return {
+        "accuracy_before": statistics.mean(test["before"]["accuracy"] for test in tests),
+        "accuracy_after": statistics.mean(test["after"]["accuracy"] for test in tests),
+        "error": math.hypot(sample, seeds),
+    }
+
+
+def one(path: Path, model: int, seed: int) -> dict[str, Any]:
+    """Train and prune one network."""
+    before, after = (FOLDER / f"model{model}-{name}-seed{seed}.safetensors" for name in ("float", "pruned"))
+    shape = ("--preset", "tiny", "--blocks", BLOCKS + model, "--seed", seed)
+    make(before, "jetformer_model", "train", path, *shape, *TRAIN)
+    make(after, "jetformer_compress", "prune", before, path, *PRUNE, "--seed", seed)
+    state = load(after)
+    test: dict[str, Any] = state.provenance["prune"]["test"]
+    return {"test": test, "before": flops(load(before).architecture), "after": flops(state.architecture)}
+
+
+def measure() -> dict[str, Any]:
+    path = jets_file()
+    entries = [(model, seed) for model in MODELS for seed in range(SEEDS)]
+    done = side_by_side([lambda m=model, s=seed: one(path, m, s) for model, seed in entries])
+    rows = []
+    for model in MODELS:
+        found = [result for (other, _), result in zip(entries, done, strict=True) if other == model]
+        row = {"model": model, "flops_before": found[0]["before"], "flops_after": found[0]["after"]}
+        rows.append(row | mean_and_error([result["test"] for result in found]))
+        print(f"  {rows[-1]}", flush=True)
+    return {"pruned": rows, "pruned_conditions": conditions(path) | {"seeds": SEEDS, "ratio": 0.5}}

@@ -1,0 +1,44 @@
+"""What the commands share: the application, the screen, progress bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Fixed-point networks to pipelined Verilog, proven equal bit by bit.",
+)
+screen = Console(stderr=True)
+
+
+@contextmanager
+def task(name: str) -> Iterator[Any]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=screen, transient=not screen.is_terminal) as bars:
+        bar = bars.add_task(name, total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)
+        bars.update(bar, total=1, completed=1)
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -1,0 +1,76 @@
+"""`jetformer-fpga synth`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .. import project
+from .application import app, task
+
+
+@app.command()
+def synth(
+    state: Annotated[Path, typer.Argument(help="Fixed-point state (.safetensors).")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the firmware project; an older project there is replaced.")
+    ],
+    stage_delay: Annotated[
+        float,
+        typer.Option(
+            help="Longest delay of a clock cycle in the tracer's units; a short adder is about 1.2."
+        ),
+    ] = project.STAGE_DELAY,
+    stages: Annotated[
+        int | None, typer.Option(help="Clock cycles of logic at most, instead of --stage-delay.")
+    ] = None,
+    clock_mhz: Annotated[
+        float, typer.Option(help="Assumed clock in MHz, for latency in ns; not a timing result.")
+    ] = project.CLOCK_MHZ,
+    part: Annotated[str, typer.Option(help="FPGA whose resources are the 100 %.")] = "xcvu13p",
+    resources: Annotated[bool, typer.Option(help="Count LUT, FF, DSP and BRAM with Yosys.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the project's description as JSON.")] = False,
+) -> None:
+    """jetformer-fpga synth fixed.safetensors --out firmware
+
+    Turn a fixed-point state into pipelined Verilog that takes a new jet in every clock cycle.
+    """
+    made = project.synth(
+        state,
+        out,
+        stage_delay=stage_delay,
+        stages=stages,
+        clock_mhz=clock_mhz,
+        part=part,
+        measure_resources=resources,
+        task=task,
+    )
+    if as_json:
+        print(json.dumps(made.description, indent=1))
+    else:
+        Console().print(_synth_table(made.description))
+
+
+def _synth_table(description: dict[str, Any]) -> Table:
+    table = Table("quantity", "value", "source", title="Firmware project")
+    clock = f"{description['assumed_clock_mhz']:g} MHz (assumed)"
+    source = f"{description['stages']} stages of at most {description['stage_delay']:g} {description['stage_delay_unit']}"
+    table.add_row(
+        "latency",
+        f"{description['latency_cycles']} cycles, {description['latency_ns']:.0f} ns",
+        f"{source}; {clock}",
+    )
+    table.add_row("initiation interval", "1 cycle", "a register row after every stage")
+    found = description.get("resources")
+    if found:
+        counts = (
+            f"{name.upper()} {found[name]:,} ({found['share'][name]:.1%})"
+            for name in ("lut", "ff", "dsp", "bram")
+        )
+        table.add_row(f"resources of {found['part']}", "\n".join(counts), found["resource_source"])
+    return table
