@@ -11,8 +11,9 @@ import hashlib
 from pathlib import Path
 from typing import Protocol
 
-from . import fusion, network, state, tracer
-from .project import STAGE_DELAY, TABLE_BITS
+from . import state, tracer
+from .project import STAGE_DELAY
+from .tracing import traced
 
 
 class Trained(Protocol):
@@ -43,5 +44,4 @@ def _pipeline(path: Path) -> tracer.Pipeline:
 @functools.lru_cache(maxsize=1)
 def _traced(path: Path, digest: str) -> tracer.Pipeline:
     """Once for both objectives; the digest tells a state from the one that was at its place before."""
-    program = tracer.trace(fusion.fuse(network.build(state.read(path)), TABLE_BITS))
-    return tracer.pipeline(program, STAGE_DELAY)
+    return tracer.pipeline(traced(state.read(path), Path(path)), STAGE_DELAY)

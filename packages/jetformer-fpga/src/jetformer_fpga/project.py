@@ -17,14 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import fusion, network, resources, state, tracer, wrappers
+from . import resources, state, tracer, wrappers
 from .errors import FpgaError, ProjectError
 from .ports import CORE, TOP, Ports, ports_of, top_level
+from .tracing import TABLE_BITS, traced
+
+__all__ = ["CLOCK_MHZ", "STAGE_DELAY", "TABLE_BITS", "Project", "load", "synth", "versions"]
 
 FORMAT, VERSION = "jetformer-firmware", "1.0"
 # In the tracer's units; a short adder with its way to the next is about 1.2, so 9 is some seven adders in a row.
 STAGE_DELAY = 9.0
-TABLE_BITS = 8
 CLOCK_MHZ = 200.0
 Task = Callable[[str], AbstractContextManager[resources.Progress]]
 
@@ -71,6 +73,7 @@ def synth(
     stages: int | None = None,
     clock_mhz: float = CLOCK_MHZ,
     part: str = "xcvu13p",
+    multipliers: str = "auto",
     measure_resources: bool = True,
     task: Task = _silent,
 ) -> Project:
@@ -80,18 +83,20 @@ def synth(
     """
     state_path, out = Path(state_path), Path(out)
     resources.check_part(part)
+    resources.check_multipliers(multipliers)
     if not (clock_mhz > 0 and stage_delay > 0) or (stages is not None and stages < 1):
         raise FpgaError("clock, stage delay and stages must be above 0.")
     _check_target(out)
     loaded = state.read(state_path)
     with task("tracing"):
-        program = tracer.trace(fusion.fuse(network.build(loaded), TABLE_BITS))
+        program = traced(loaded, state_path)
     line = tracer.pipeline(program, stage_delay) if stages is None else tracer.pipeline_of(program, stages)
     ports = ports_of(loaded)
-    description = _description(state_path, loaded, line, clock_mhz, part)
+    description = _description(state_path, loaded, line, clock_mhz, part) | {"multipliers": multipliers}
     if measure_resources:
         with task("resources") as progress:
-            description["resources"] = resources.measure(line, part, line.latency_cycles, progress).as_json()
+            found = resources.measure(line, part, line.latency_cycles, progress, multipliers)
+        description["resources"] = found.as_json()
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -183,6 +188,11 @@ def _write(
     files[f"{wrappers.AXIS}.v"] = wrappers.axis(ports, line.latency_cycles)
     for name, text in files.items():
         (folder / "verilog" / name).write_text(text)
+    if description["multipliers"] != "auto":
+        multiplier = folder / "verilog" / "multiplier.v"
+        multiplier.write_text(
+            tracer.with_multipliers_in(multiplier.read_text(), description["multipliers"] == "dsp")
+        )
     part, clock = description["part"], description["assumed_clock_mhz"]
     _write_texts(
         folder,

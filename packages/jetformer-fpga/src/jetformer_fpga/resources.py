@@ -26,6 +26,8 @@ from .errors import FpgaError
 
 PARTS = {"xcvu13p": {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 5_376}}
 SCRIPT = "synth_xilinx -family xcup -noiopad -noclkbuf -flatten -top top"
+# Where products of signals go; options of Yosys. `auto` leaves it to the tool (Yosys takes a DSP for each).
+MULTIPLIERS = {"auto": "", "dsp": "", "lut": " -nodsp"}
 BATCH = 150
 Progress = Callable[[int, int], None]
 
@@ -48,29 +50,46 @@ class Resources:
 
 
 def measure(
-    line: tracer.Pipeline, part: str, valid_bits: int, progress: Progress = lambda done, total: None
+    line: tracer.Pipeline,
+    part: str,
+    valid_bits: int,
+    progress: Progress = lambda done, total: None,
+    multipliers: str = "auto",
 ) -> Resources:
-    """From Yosys where there is one, else the tracer's own estimate, each labelled."""
+    """From Yosys where there is one, else the tracer's own estimate, each labelled. `multipliers`: of `MULTIPLIERS`."""
     check_part(part)
     registers = line.register_bits + valid_bits
     yosys = tools.yosys()
     if yosys is None:
-        multipliers = sum(op.opcode == tracer.MULTIPLY for op in line.program.ops)
-        source = (
-            f"estimate of the tracer {tracer.version()} (its cost model in LUT, {multipliers} multipliers in LUT); "
-            "no Yosys was found; registers counted before shift-register extraction"
-        )
-        return Resources(round(line.program.cost), registers, 0, 0, part, source)
+        return _estimate(line, registers, part, multipliers)
     cells = Counter[str]()
     counted = tracer.operations(line)
-    for text, found in synthesise(list(counted), yosys, progress).items():
+    for text, found in synthesise(list(counted), yosys, progress, MULTIPLIERS[multipliers]).items():
         cells.update({kind: number * counted[text] for kind, number in found.items()})
     source = (
-        f"{yosys.source}, `synth_xilinx -family xcup`: {len(counted)} distinct operations synthesised alone, "
+        f"{yosys.source}, `synth_xilinx -family xcup{MULTIPLIERS[multipliers]}`: "
+        f"{len(counted)} distinct operations synthesised alone, "
         f"multiplied by their {sum(counted.values())} instances; registers counted before shift-register extraction; "
         "not placed, not routed"
     )
     return Resources(cells["lut"], registers, cells["dsp"], cells["bram"], part, source)
+
+
+def _estimate(line: tracer.Pipeline, registers: int, part: str, multipliers: str) -> Resources:
+    """The tracer's cost model, which counts in LUT; multipliers in DSP are taken out of it and counted, one each."""
+    products = [op for op in line.program.ops if op.opcode == tracer.MULTIPLY]
+    in_dsp = products if multipliers == "dsp" else []
+    lut = round(line.program.cost - sum(op.cost for op in in_dsp))
+    source = (
+        f"estimate of the tracer {tracer.version()} (its cost model in LUT, {len(products) - len(in_dsp)} multipliers in "
+        "LUT); no Yosys was found; registers counted before shift-register extraction"
+    )
+    return Resources(lut, registers, len(in_dsp), 0, part, source)
+
+
+def check_multipliers(multipliers: str) -> None:
+    if multipliers not in MULTIPLIERS:
+        raise FpgaError(f"multipliers '{multipliers}': expected one of {', '.join(MULTIPLIERS)}.")
 
 
 def check_part(part: str) -> None:
@@ -79,12 +98,15 @@ def check_part(part: str) -> None:
 
 
 def synthesise(
-    modules: list[str], yosys: tools.Tool, progress: Progress = lambda done, total: None
+    modules: list[str],
+    yosys: tools.Tool,
+    progress: Progress = lambda done, total: None,
+    options: str = "",
 ) -> dict[str, Counter[str]]:
     """Cells of each module (its text calls it MODULE): from the cache, else from Yosys on all cores."""
     folder = tools.cache_folder("yosys")
     context = hashlib.sha256(
-        "".join([yosys.version, SCRIPT, *tracer.library().values()]).encode()
+        "".join([yosys.version, SCRIPT, options, *tracer.library().values()]).encode()
     ).hexdigest()
     places = {
         text: folder / f"{hashlib.sha256((context + text).encode()).hexdigest()}.json" for text in modules
@@ -96,7 +118,7 @@ def synthesise(
     progress(len(known), len(modules))
     batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for future in as_completed([pool.submit(_batch, batch, yosys) for batch in batches]):
+        for future in as_completed([pool.submit(_batch, batch, yosys, options) for batch in batches]):
             for text, cells in future.result().items():
                 known[text] = cells
                 _store(places[text], cells)
@@ -111,7 +133,7 @@ def _store(place: Path, cells: Counter[str]) -> None:
     os.replace(file.name, place)
 
 
-def _batch(modules: list[str], yosys: tools.Tool) -> dict[str, Counter[str]]:
+def _batch(modules: list[str], yosys: tools.Tool, options: str) -> dict[str, Counter[str]]:
     """One run of Yosys: every module is an island with ports of its own."""
     tables: dict[str, str] = {}
     bodies, ports, instances = [], [], []
@@ -126,17 +148,17 @@ def _batch(modules: list[str], yosys: tools.Tool) -> dict[str, Counter[str]]:
         ports += [f"input [{widths[1]}:0] i{number}", f"output [{widths[2]}:0] o{number}"]
         instances.append(f"island{number} u{number} (.model_inp(i{number}), .model_out(o{number}));")
     top = [f"module top ({', '.join(ports)});", *instances, "endmodule"]
-    netlist = run(yosys, "\n".join([*tracer.library().values(), *tables.values(), *bodies, *top]))
+    netlist = run(yosys, "\n".join([*tracer.library().values(), *tables.values(), *bodies, *top]), options)
     cells = islands(netlist)
     return {text: cells[number] for number, text in enumerate(modules)}
 
 
-def run(yosys: tools.Tool, verilog: str) -> dict[str, Any]:
+def run(yosys: tools.Tool, verilog: str, options: str = "") -> dict[str, Any]:
     """The netlist of the module `top`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "top.v").write_text(verilog)
-        (folder / "run.ys").write_text(f"read_verilog top.v\n{SCRIPT}\nwrite_json top.json\n")
+        (folder / "run.ys").write_text(f"read_verilog top.v\n{SCRIPT}{options}\nwrite_json top.json\n")
         yosys.run("-q", "run.ys", cwd=folder)
         return dict(json.loads((folder / "top.json").read_text())["modules"]["top"])
 

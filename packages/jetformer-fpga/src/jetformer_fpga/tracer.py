@@ -515,6 +515,12 @@ def library() -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(folder.glob("*.v"))}
 
 
+def with_multipliers_in(text: str, dsp: bool) -> str:
+    """The tracer's multiplier with the attribute that tells Vivado where it belongs."""
+    attribute = f'(* use_dsp = "{"yes" if dsp else "no"}" *)'
+    return text.replace("module multiplier", f"{attribute}\nmodule multiplier", 1)
+
+
 def operations(line: Pipeline, numbers: Iterable[int] | None = None) -> Counter[str]:
     """Each distinct operation (of all, or of `numbers`) as Verilog of a module named MODULE, and how often it occurs.
 

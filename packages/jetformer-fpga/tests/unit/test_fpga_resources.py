@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from jetformer_fpga import fusion, network, resources, state, tools, tracer
+from jetformer_fpga import fusion, network, project, resources, state, tools, tracer
+from jetformer_fpga.errors import FpgaError
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,22 @@ def test_without_yosys_the_estimate_is_labelled(
     assert "estimate of the tracer" in found["resource_source"]
     assert found["ff"] == line.register_bits + 6
     assert found["share"]["ff"] == pytest.approx(found["ff"] / 3_456_000)
+
+
+def test_multipliers_go_where_they_are_sent(
+    small_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "yosys", lambda: None)
+    made = {
+        choice: project.synth(small_state, tmp_path / choice, multipliers=choice)
+        for choice in ("auto", "lut", "dsp")
+    }
+    found = {choice: firmware.description["resources"] for choice, firmware in made.items()}
+    assert found["auto"]["lut"] == found["lut"]["lut"] > found["dsp"]["lut"]
+    assert found["dsp"]["dsp"] > found["lut"]["dsp"] == 0
+    texts = {choice: (firmware.verilog / "multiplier.v").read_text() for choice, firmware in made.items()}
+    assert 'use_dsp = "yes"' in texts["dsp"]
+    assert 'use_dsp = "no"' in texts["lut"]
+    assert "use_dsp" not in texts["auto"]
+    with pytest.raises(FpgaError, match="expected one of auto, dsp, lut"):
+        project.synth(small_state, tmp_path / "none", multipliers="none")

@@ -207,4 +207,6 @@ class Search:
 def _result(trial: FrozenTrial) -> Result:
     if trial.state is TrialState.FAIL:
         return Result(None)
-    return Result(trial.values, trial.user_attrs[MEASURED], trial.system_attrs)
+    # constraints follow from what was measured
+    notes = {name: value for name, value in trial.system_attrs.items() if not name.startswith("constraints")}
+    return Result(trial.values, trial.user_attrs[MEASURED], notes)

@@ -33,6 +33,9 @@ def synth(
         float, typer.Option(help="Assumed clock in MHz, for latency in ns; not a timing result.")
     ] = project.CLOCK_MHZ,
     part: Annotated[str, typer.Option(help="FPGA whose resources are the 100 %.")] = "xcvu13p",
+    multipliers: Annotated[
+        str, typer.Option(help="Where products of signals go: lut, dsp, or auto (the tools decide).")
+    ] = "auto",
     resources: Annotated[bool, typer.Option(help="Count LUT, FF, DSP and BRAM with Yosys.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the project's description as JSON.")] = False,
 ) -> None:
@@ -47,6 +50,7 @@ def synth(
         stages=stages,
         clock_mhz=clock_mhz,
         part=part,
+        multipliers=multipliers,
         measure_resources=resources,
         task=task,
     )
