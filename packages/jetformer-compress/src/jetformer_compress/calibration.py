@@ -16,6 +16,8 @@ from jetformer_model.training import predict
 
 # exp(-8) = 0.0003 is the smallest weight that the exponential's table tells from 0.
 EXPONENT_INTEGER_BITS = 3
+# What is smaller than this everywhere gets no finer a grid, so that sums of 53 bits hold all products: float64 is exact.
+SMALLEST_RANGE = 2.0**-10
 Sharing = Literal["tensor", "channel", "element"]
 SHARINGS: tuple[Sharing, ...] = get_args(Sharing)
 
@@ -72,7 +74,7 @@ def calibrated(network: FixedPointNetwork, data: Dataset, widths: Widths) -> dic
 def format_for(low: Tensor, high: Tensor, width: int) -> Tensor:
     """(k, i, f) [..., 3] of `width` bits in all that hold `low` to `high`, elementwise: i as small, f as large as can be."""
     k = (low < 0).long()
-    largest = torch.maximum(high, -low).double().clamp(min=2.0**-16)
+    largest = torch.maximum(high, -low).double().clamp(min=SMALLEST_RANGE)
     i = torch.ceil(torch.log2(largest)).long()
     return torch.stack([k, i, width - k - i], dim=-1)
 

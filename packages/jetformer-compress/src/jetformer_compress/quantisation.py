@@ -142,11 +142,15 @@ def untrained(state: State, data: TaggingData, widths: Widths) -> TrainingResult
     return TrainingResult(dataclasses.replace(state, network=network, metrics=metrics), (), epoch)
 
 
-def judged(network: nn.Module, data: TaggingData) -> Epoch:
-    """Validation loss and accuracy of a network as it is."""
-    logits, labels = torch.from_numpy(predict(network, data.validation)), data.validation.labels
-    loss = float(functional.cross_entropy(logits, labels))
-    return Epoch(0, math.nan, loss, float((logits.argmax(1) == labels).double().mean()), 0.0)
+def judged(network: nn.Module, data: TaggingData, device: torch.device = ALONE.device) -> Epoch:
+    """Validation loss and accuracy of a network as it is, on the CPU before and afterwards."""
+    try:
+        logits = torch.from_numpy(predict(network.to(device), data.validation.to(device)))
+    finally:
+        network.cpu()
+    loss = float(functional.cross_entropy(logits, data.validation.labels))
+    accuracy = float((logits.argmax(1) == data.validation.labels).double().mean())
+    return Epoch(0, math.nan, loss, accuracy, 0.0)
 
 
 def measures(network: FixedPointNetwork) -> dict[str, float]:

@@ -7,6 +7,7 @@ import torch
 
 from jetformer_compress.errors import CompressError
 from jetformer_compress.lowering import lower
+from jetformer_model.one_bit import OneBitJetFormer
 from jetformer_model.testing import SMALL, example_batch, example_fixed_point_state, example_state
 
 
@@ -23,6 +24,16 @@ def test_the_architecture_stays_that_of_the_float_network() -> None:
     network = lower(example_state().network)
     assert network.architecture == SMALL.to_dict()
     assert (network.name, network.constituents, network.features, network.classes) == ("jetformer", 5, 3, 5)
+
+
+def test_a_one_bit_network_is_lowered_with_the_weights_that_it_computes_with() -> None:
+    torch.manual_seed(4)
+    network = OneBitJetFormer(SMALL).eval()
+    found = lower(network)
+    for name, layer in network.bit_layers().items():
+        if name.endswith("attention.output"):
+            torch.testing.assert_close(found.weight(f"{name}.weight").data, layer.binary_weight())
+    assert found.weight("blocks.0.attention.output.weight").abs().unique().numel() == 1
 
 
 @pytest.mark.parametrize("change", ({"norm": "layer"}, {"activation": "silu"}))

@@ -106,7 +106,6 @@ def quantize(
         quantisation.RECIPE, epochs=epochs, seed=seed, batch_size=batch_size, learning_rate=learning_rate
     )
     jets = tagging_data_for(loaded, data)
-    before = {"float_validation_accuracy": quantisation.judged(loaded.network, jets).validation_accuracy}
     settings: dict[str, Any] = {
         "widths": dataclasses.asdict(widths),
         "recipe": dataclasses.asdict(recipe),
@@ -114,6 +113,8 @@ def quantize(
     }
     settings |= {"learn_ranges": learn_ranges, "teacher": str(teacher) if teacher else None}
     with processes(device) as process:
+        float_form = quantisation.judged(loaded.network, jets, process.device)
+        before = {"float_validation_accuracy": float_form.validation_accuracy}
         options: dict[str, Any] = {"teacher": larger, "progress": not as_json, "process": process}
         if post_training:
             results = iter([quantisation.untrained(loaded, jets, widths)])
