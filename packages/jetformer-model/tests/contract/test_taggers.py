@@ -90,7 +90,6 @@ class TestTriggerWithLinearAttentionOfConstituents(TaggerContract):
         "attention": "linear",
         "queries": "constituents",
         "pooling": "class_token",
-        "blocks": 2,
     }
 
 

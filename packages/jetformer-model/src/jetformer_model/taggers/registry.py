@@ -156,9 +156,9 @@ _SPECS = (
             {"blocks", "embed_dim", "heads", "feedforward_ratio", "dropout", "norm", "activation"}
         ),
     ),
-    _trigger(8),
-    _trigger(16),
-    _trigger(32),
+    _trigger(8, embed_dim=24),
+    _trigger(16, embed_dim=24),
+    _trigger(32, embed_dim=32),
     TaggerSpec(
         "mlp",
         _counted(ParticleMLP),

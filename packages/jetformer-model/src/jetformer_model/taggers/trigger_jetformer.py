@@ -72,7 +72,7 @@ class TriggerJetFormer(Tagger):
         *,
         blocks: int = 1,
         embed_dim: int = 32,
-        attention: Kind = "linear",
+        attention: Kind = "softmax",
         queries: Queries = "class_token",
         pooling: Pooling = "sum",
         heads: int = 8,
