@@ -53,9 +53,12 @@ def conditions(path: Path) -> dict[str, Any]:
     return {"jets": jets, "device": f"{device}, torch {torch.__version__}"}
 
 
-def make(out: Path, module: str, command: str, *arguments: object) -> None:
-    """Run a command that writes the state `out`, unless it is there. Its last words are shown if it fails."""
-    if out.exists():
+def make(out: Path, module: str, command: str, *arguments: object, last: Path | None = None) -> None:
+    """Run a command that writes the state `out`, or several of which one is the `last`, unless it is there.
+
+    Its last words are shown if it fails.
+    """
+    if (last or out).exists():
         return
     out.parent.mkdir(parents=True, exist_ok=True)
     line = [sys.executable, "-m", module, command, *map(str, arguments), "--out", str(out)]
