@@ -146,12 +146,23 @@ def agree_on(study: Study, settings: dict[str, Any]) -> None:
     if stored is None:
         study.set_user_attr("settings", settings)
         return
-    for name, value in settings.items():
-        if stored.get(name) != value:
-            raise SearchError(
-                f"the study was made with {name} = {stored.get(name)!r}, not {value!r}: its results cannot be compared;"
-                " give the same value or another --out"
-            )
+    for name, before, now in _differences(stored, settings):
+        raise SearchError(
+            f"the study was made with {name} = {before!r}, not {now!r}: its results cannot be compared;"
+            " give the same value or another --out"
+        )
+
+
+def _differences(
+    before: dict[str, Any], now: dict[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Entries of `now` that were others before, with their names, those of parts such as request.recipe.epochs."""
+    for name, value in now.items():
+        earlier = before.get(name)
+        if isinstance(value, dict) and isinstance(earlier, dict) and earlier.keys() == value.keys():
+            yield from _differences(earlier, value, f"{prefix}{name}.")
+        elif earlier != value:
+            yield f"{prefix}{name}", earlier, value
 
 
 def space_of(study: Study) -> Space:

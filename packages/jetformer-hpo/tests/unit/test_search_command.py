@@ -124,7 +124,10 @@ def test_a_missing_extra_is_named_before_there_is_a_study(
 def test_a_study_is_not_continued_in_another_space(jets: Path, tmp_path: Path) -> None:
     assert search(jets, tmp_path).exit_code == 0
     other = SPACE.replace("[1, 2, 3]", "[1, 2, 3, 4]")
-    assert "the study was made with space" in sentence(search(jets, tmp_path, space=other))
+    said = sentence(search(jets, tmp_path, space=other))
+    assert said.startswith("the study was made with space.blocks = [1, 2, 3], not [1, 2, 3, 4]")
+    said = sentence(search(jets, tmp_path, epochs="3"))
+    assert said.startswith("the study was made with request.recipe.epochs = 25, not 3")
 
 
 @pytest.mark.parametrize("how", (signal.SIGINT, signal.SIGTERM))
