@@ -149,7 +149,7 @@ class Search:
         # in this order: a claim stands for a trial that will be missed when it falls silent
         self.storage.record_heartbeat(trial)
         self.alive.add(trial)
-        number = self.storage.get_trial(trial).number
+        number = self.storage.get_trial_number_from_id(trial)
         if not self._claim(point, number, before):
             self._end(trial, {}, None)
             self.proposer.diverge()
@@ -180,12 +180,15 @@ class Search:
 
     def _finish(self, running: Running) -> None:
         values = running.worker.result()["values"]
-        found = {MEASURED: values, "folder": str(running.worker.folder)}
+        if self.constraints:
+            self._store_violations(running.trial, values)
+        self._end(running.trial, {MEASURED: values}, [values[name] for name in self.objectives])
+
+    def _store_violations(self, trial: int, values: dict[str, float]) -> None:
         with suppress(UpdateFinishedTrialError):
-            trial = Trial(self.study, running.trial)
+            stored = Trial(self.study, trial)
             for name, violation in violations(self.constraints, values).items():
-                trial.set_constraint(name, violation)
-        self._end(running.trial, found, [values[name] for name in self.objectives])
+                stored.set_constraint(name, violation)
 
     def _end(self, trial: int, found: dict[str, Any], values: list[float] | None) -> None:
         self.alive.discard(trial)
