@@ -74,7 +74,9 @@ def many(
     chance = random.Random(1)
     try:
         for number in range(kills):
-            time.sleep(0.5 + chance.random())
+            while _asked(folder) < (number + 1) * trials // (kills + 2):  # spread over the whole search
+                time.sleep(0.05)
+            time.sleep(0.3 * chance.random())
             chosen = chance.randrange(searches)
             _kill(going[chosen], the_trial=number % 2 == 0)
             if number % 2:
@@ -114,13 +116,19 @@ def _children(pid: int) -> list[int]:
         return []
 
 
+def _asked(folder: Path) -> int:
+    """Trainings that have begun."""
+    path = folder / "asked.txt"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
 def _outcome(storage: str, folder: Path, budget: int, seconds: float, complaints: tuple[str, ...]) -> Outcome:
     with open_storage(storage) as database:
         study = make_study(database, ("maximize", "minimize"), NAMES)
         trials = study.get_trials(deepcopy=False)
     points = Counter(SPACE.point(trial.params) for trial in trials if trial.values)
     failed = failures(trials, SPACE)
-    asked = len((folder / "asked.txt").read_text().splitlines())
+    asked = _asked(folder)
     return Outcome(
         len(points),
         min(budget, len(SPACE)) - len(tried(trials, SPACE)) + len(failed),

@@ -16,6 +16,7 @@ def test_searches_share_an_sqlite_file(tmp_path: Path) -> None:
 def test_searches_and_trials_may_be_killed(tmp_path: Path) -> None:
     found = many(str(tmp_path / "study.sqlite3"), tmp_path, trials=20, searches=2, sleep=0.4, kills=4)
     assert (found.trials, found.lost, found.doubled, found.complaints) == (20, 0, 0, ())
+    assert found.trainings > 20  # the kills did hit
 
 
 def test_searches_share_a_postgresql_and_may_be_killed(tmp_path: Path) -> None:
