@@ -1,8 +1,8 @@
 """The same network with steps that every row shares: what lets one small array of weights serve all tokens.
 
-A node may give each element a step of its own; after a parameter has been put before the constituents, tokens have different
-steps. Loops over tokens are short only if a channel has one step whatever the token, so inputs, quantisers and joined arrays are
-brought to the finest step of their channel. Values don't change.
+A node may give each element a step of its own; after a parameter has been put before the constituents, tokens have
+different steps. Loops over tokens are short only if a channel has one step whatever the token, so inputs, quantisers and
+joined arrays are brought to the finest step of their channel. Values don't change.
 """
 
 from __future__ import annotations

@@ -51,6 +51,4 @@ def _written(variable: str, step: int, every: int, period: int) -> str:
 
 def varying(values: Codes) -> tuple[int, ...]:
     """The axes along which something changes."""
-    return tuple(
-        axis for axis in range(values.ndim) if (values != np.take(values, [0], axis=axis)).any()
-    )
+    return tuple(axis for axis in range(values.ndim) if (values != np.take(values, [0], axis=axis)).any())

@@ -1,8 +1,8 @@
 """Executes a generated program without Allo: its own text, many jets at once, with Allo's rules for integers.
 
-A sum of integers has one bit more than its terms, a product the bits of both factors, a shift keeps the type of what is shifted,
-a literal has 32 bits, and what is stored is cut to the declared type. Whatever is cut is an overflow: it is wrapped as hardware
-would do it, and reported. Every number holds one value a jet, so that a program of 30,000 steps takes a second.
+A sum of integers has one bit more than its terms, a product the bits of both factors, a shift keeps the type of what is
+shifted, a literal has 32 bits, and what is stored is cut to the declared type. Whatever is cut is an overflow: it is wrapped
+as hardware would do it, and reported. Every number holds one value a jet, so that a program of 30,000 steps takes a second.
 """
 
 from __future__ import annotations
@@ -140,9 +140,15 @@ class _Machine:
         """The functions of a program."""
         tree = ast.fix_missing_locations(_Rewriter().visit(ast.parse(text)))
         names: dict[str, Any] = {f"int{bits}": Type(bits) for bits in (8, 16, 32, 64)}
-        names |= {"np": np, "_declare": self.declare, "_choose": self.choose, "_update": self.update, "_at": self.at}
+        names |= {
+            "np": np,
+            "_declare": self.declare,
+            "_choose": self.choose,
+            "_update": self.update,
+            "_at": self.at,
+        }
         names["_argument"] = self.argument
-        exec(compile(tree, "<allo program>", "exec"), names)  # noqa: S102 - the program was written here
+        exec(compile(tree, "<allo program>", "exec"), names)
         return names
 
     def at(self, line: int) -> None:
@@ -168,7 +174,9 @@ class _Machine:
         if value is None:
             return Array(self, kind.bits, kind.shape, self.jets)
         if value.shape != kind.shape or value.dtype != np.dtype(f"int{kind.bits}"):
-            raise FpgaError(f"line {line}: constants of {value.dtype} {value.shape} for int{kind.bits}{kind.shape}")
+            raise FpgaError(
+                f"line {line}: constants of {value.dtype} {value.shape} for int{kind.bits}{kind.shape}"
+            )
         made = Array(self, kind.bits, kind.shape, 1)
         made.values[..., 0] = value
         return made
@@ -176,7 +184,9 @@ class _Machine:
     def argument(self, line: int, kind: Type, array: Array) -> None:
         """Allo passes arrays of one type only where the same type is declared."""
         if (kind.bits, kind.shape) != (array.bits, array.shape):
-            raise FpgaError(f"line {line}: an array int{array.bits}{array.shape} for int{kind.bits}{kind.shape}")
+            raise FpgaError(
+                f"line {line}: an array int{array.bits}{array.shape} for int{kind.bits}{kind.shape}"
+            )
         self.jets = array.values.shape[-1]
 
     def update(self, old: Number, new: Number | int) -> Number:
@@ -184,7 +194,9 @@ class _Machine:
         return self.as_type(new, old.bits)
 
     def choose(self, test: NDArray[np.bool_], yes: Number | int, no: Number | int) -> Number:
-        a, b = (side if isinstance(side, Number) else Number(self, np.array([side]), 32) for side in (yes, no))
+        a, b = (
+            side if isinstance(side, Number) else Number(self, np.array([side]), 32) for side in (yes, no)
+        )
         return Number(self, np.where(test, a.values, b.values), max(a.bits, b.bits))
 
 
@@ -224,7 +236,11 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Assign(self, node: ast.Assign) -> Any:
         self.generic_visit(node)
         target = node.targets[0]
-        if isinstance(target, ast.Name) and isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "_choose":
+        if (
+            isinstance(target, ast.Name)
+            and isinstance(node.value, ast.Call)
+            and getattr(node.value.func, "id", "") == "_choose"
+        ):
             node.value = ast.Call(_name("_update"), [_name(target.id), node.value], [])
         return [_mark(node), node]
 
@@ -247,5 +263,3 @@ def _mark(node: ast.stmt) -> ast.stmt:
 
 def _copied(new: ast.stmt, old: ast.stmt) -> ast.stmt:
     return ast.copy_location(new, old)
-
-

@@ -1,7 +1,7 @@
 """Nodes to kernels: which arrays are kept, and the loops that fill each of them.
 
-A kernel fills one array: a matrix product, say, with the sum, ReLU and quantiser that follow it element by element, since what
-is read once and in place needs no array. Axes that are only turned, split or cut need none either: the kernels read
+A kernel fills one array: a matrix product, say, with the sum, ReLU and quantiser that follow it element by element, since
+what is read once and in place needs no array. Axes that are only turned, split or cut need none either: the kernels read
 them where they lie. Every number has a name and a type that its interval fits.
 """
 
@@ -177,7 +177,7 @@ class _Writer:
             start += source.shape[0]
 
     def opened(self, node: Node, work: int) -> Loops:
-        """Loops over a node's shape; the last but one is pipelined and so all inside it unrolled, unless that is too much."""
+        """Loops over a node's shape. The last but one is pipelined, so all inside it unrolled, unless that is too much."""
         words = ("g", "h", "i", "j")[-len(node.shape) :] if node.shape else ()
         variables = tuple(self.loop(word, size) for word, size in zip(words, node.shape, strict=True))
         real = [(name, size) for name, size in zip(variables, node.shape, strict=True) if name != "0"]
@@ -273,7 +273,12 @@ def _check(largest: Codes, shift: Codes) -> None:
 def _work(node: Node) -> int:
     """Steps behind one element: those of the innermost loop."""
     own = node.sources[0].shape[-1] if node.op in ("linear", "total", "maximum") else 1
-    return max([own, *(_work(source) for source in node.sources if node.op in ELEMENTWISE and source.op not in APART)])
+    return max(
+        [
+            own,
+            *(_work(source) for source in node.sources if node.op in ELEMENTWISE and source.op not in APART),
+        ]
+    )
 
 
 def _bits(node: Node) -> int:
@@ -333,7 +338,9 @@ def _add(w: _Writer, node: Node, loops: Loops) -> str:
     terms = []
     for source in node.sources:
         part = _as(source, node)
-        terms.append(w.shifted(w.value(part, loops), part, rise(part.interval, node.interval.fraction), loops))
+        terms.append(
+            w.shifted(w.value(part, loops), part, rise(part.interval, node.interval.fraction), loops)
+        )
     return w.declared("added", _bits(node), " + ".join(terms))
 
 
@@ -376,7 +383,7 @@ def _quantise(w: _Writer, node: Node, loops: Loops) -> str:
     down, up = np.maximum(drop, 0), np.maximum(-drop, 0)
     _check(_reach(i), up)
     down = np.minimum(down, 62)
-    half = np.where(down > 0, 1 << np.maximum(down - 1, 0), 0)
+    half = np.where(down > 0, np.int64(1) << np.maximum(down - 1, 0), 0)
     low, high = (i.low << up) + half, (i.high << up) + half
     bits = width(low, high, half)
     value = w.shifted(w.value(x, loops), x, up, loops)
@@ -391,7 +398,9 @@ def _quantise(w: _Writer, node: Node, loops: Loops) -> str:
     if (reached[1] > fmt.high).any():
         most = w.number(fmt.high, loops, "most")
         rounded = w.declared("quantised", bits, f"{most} if {rounded} > {most} else {rounded}")
-    exact = Interval(node.interval.low, node.interval.high, fmt.f)  # the same codes before they move to the channel's grid
+    exact = Interval(
+        node.interval.low, node.interval.high, fmt.f
+    )  # the same codes before they move to the channel's grid
     finer = rise(exact, node.interval.fraction)
     if not finer.any():
         return rounded
@@ -414,7 +423,9 @@ def _joined_tables(node: Node) -> tuple[Codes, Codes]:
     lows = node.sources[0].interval.low
     tables = list(zip(node.attributes["entries"], lows.ravel().tolist(), strict=True))
     common: dict[int, int] = {}
-    agree = all(common.setdefault(low + n, e) == e for table, low in tables for n, e in enumerate(table.tolist()))
+    agree = all(
+        common.setdefault(low + n, e) == e for table, low in tables for n, e in enumerate(table.tolist())
+    )
     if agree and len(common) == max(common) - min(common) + 1:
         row = [common[code] for code in sorted(common)]
         return np.array(row, dtype=np.int64), np.full(node.shape, -min(common), dtype=np.int64)

@@ -67,7 +67,9 @@ class _Text:
         even = uniform(network)
         self.kernels = kernels(even)
         self.arguments = [self.argument(end) for end in (even.features, even.mask) if self.kernel_of(end)]
-        self.logits = Argument("logits", even.logits.shape, width(even.logits.interval.low, even.logits.interval.high))
+        self.logits = Argument(
+            "logits", even.logits.shape, width(even.logits.interval.low, even.logits.interval.high)
+        )
         self.wires: dict[str, list[Wire]] = {k.name: self.wires_from(k) for k in self.kernels}
 
     def argument(self, end: Node) -> Argument:
@@ -103,11 +105,14 @@ class _Text:
     def function(self, kernel: Kernel) -> str:
         """Constants before the function, as global arrays under names of their own; inside, each under a local name."""
         constants = [_constant(f"{name}_codes", values) for name, values in kernel.constants.items()]
-        parameters = [f"{a.name}: {_type(a.bits, a.shape)}" for a in self.arguments if kernel.node.op == "input" and a.name == kernel.node.layer]
+        own = [a for a in self.arguments if kernel.node.op == "input" and a.name == kernel.node.layer]
+        own = [a for a in self.arguments if kernel.node.op == "input" and a.name == kernel.node.layer]
+        parameters = [f"{a.name}: {_type(a.bits, a.shape)}" for a in own]
         parameters += [f"from_{wire.source.name}: {wire.type}" for wire in self.wires_to(kernel)]
         parameters += [f"{wire.name}: {wire.type}" for wire in self.wires[kernel.name]]
         local = [
-            f"{name}: {_type(width(values), values.shape)} = {name}_codes" for name, values in kernel.constants.items()
+            f"{name}: {_type(width(values), values.shape)} = {name}_codes"
+            for name, values in kernel.constants.items()
         ]
         lines = [*local, *self.stores(kernel)]
         head = _call(f"def make_{kernel.name}", parameters) + ":"
@@ -154,18 +159,20 @@ class _Text:
                 if wire.reader is None:
                     continue
                 accesses = [(c, kernel.unrolled) for c in kernel.writes]
-                accesses += [(r.coordinates, wire.reader.unrolled) for r in wire.reader.reads if r.array is kernel.node]
+                accesses += [
+                    (r.coordinates, wire.reader.unrolled) for r in wire.reader.reads if r.array is kernel.node
+                ]
                 for axis, size in enumerate(kernel.node.shape):
                     if size > 1 and any(_names(c[axis]) & (loops | {"at"}) for c, loops in accesses):
                         found.append((wire.name, axis + 1))
         return found
 
-    def schedule(self, pipelined: tuple[tuple[str, str], ...], partitioned: tuple[tuple[str, int], ...]) -> str:
+    def schedule(
+        self, pipelined: tuple[tuple[str, str], ...], partitioned: tuple[tuple[str, int], ...]
+    ) -> str:
         loops = [f'    ({kernel}, "{loop}"),' for kernel, loop in pipelined]
         arrays = [f'    ("{array}", {axis}),' for array, axis in partitioned]
-        return "\n".join(
-            ["PIPELINED = (", *loops, ")", "PARTITIONED = (", *arrays, ")", SCHEDULE]
-        )
+        return "\n".join(["PIPELINED = (", *loops, ")", "PARTITIONED = (", *arrays, ")", SCHEDULE])
 
 
 def _names(text: str) -> set[str]:

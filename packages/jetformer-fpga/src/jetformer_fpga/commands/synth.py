@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import project
+from ..errors import FpgaError
+from .allo import synth_allo
 from .application import app, task
 
 
@@ -37,12 +39,24 @@ def synth(
         str, typer.Option(help="Where products of signals go: lut, dsp, or auto (the tools decide).")
     ] = "auto",
     resources: Annotated[bool, typer.Option(help="Count LUT, FF, DSP and BRAM with Yosys.")] = True,
+    backend: Annotated[str, typer.Option(help="rtl (Verilog) or allo (HLS C++ through Allo).")] = "rtl",
+    mode: Annotated[
+        str, typer.Option(help="Of --backend allo: llvm, hls, csim, csyn, sw_emu, hw_emu or hw.")
+    ] = "llvm",
+    data: Annotated[
+        Path | None, typer.Option(help="Of --backend allo: jets to compare on; else random.")
+    ] = None,
+    jets: Annotated[int, typer.Option(help="Of --backend allo: how many jets to compare.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the project's description as JSON.")] = False,
 ) -> None:
     """jetformer-fpga synth fixed.safetensors --out firmware
 
     Turn a fixed-point state into pipelined Verilog that takes a new jet in every clock cycle.
     """
+    if backend == "allo":
+        return synth_allo(state, out, mode, data, jets, clock_mhz, part, as_json)
+    if backend != "rtl":
+        raise FpgaError(f"backend '{backend}' is not known; expected rtl or allo.")
     made = project.synth(
         state,
         out,

@@ -1,0 +1,13 @@
+"""As in a newer MLIR: no `isinstance` of its own."""
+
+
+class Type:
+    pass
+
+
+class Attribute:
+    pass
+
+
+class IntegerType(Type):
+    pass
