@@ -262,6 +262,14 @@ def realdata(session: nox.Session) -> None:
 
 
 @nox.session
+def allo(session: nox.Session) -> None:
+    """The Allo backend, stage by stage, with the Allo that JETFORMER_ALLO_PYTHON has: tests and build/bench/allo.json."""
+    install_all(session)
+    pytest(session, "allo", "-m", "allo", str(folder("fpga") / "tests"))
+    session.run("python", "ci/allo_stages.py")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Benchmarks of a package into build/bench/NAME.json, with machine and versions: -- NAME [PART ...], or all of all."""
     install_all(session)
