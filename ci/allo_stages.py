@@ -72,9 +72,11 @@ def float_stages(folder: Path, python: str, absent: str) -> Iterator[dict[str, A
             if python:
                 command = [python, "-m", "jetformer_fpga.allo.floating", str(path), str(batch)]
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
-                lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or ["no output"]
+                lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or [
+                    "no output"
+                ]
                 answer = json.loads(lines[-1]) if done.returncode == 0 else {"skipped": lines[-1]}
-                stage |= answer | {"failed": answer.get("max_error", 0) > 1e-5}
+                stage |= answer | {"failed": float(answer.get("max_error", 0)) > 1e-5}
             yield stage
 
 

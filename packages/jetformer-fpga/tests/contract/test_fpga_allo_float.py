@@ -1,4 +1,4 @@
-"""The published float path: the network that Allo's PyTorch frontend gets has JetFormer's answers and its own operators only."""
+"""The published float path: what Allo's PyTorch frontend gets has the network's answers and its own operators only."""
 
 from __future__ import annotations
 

@@ -12,15 +12,17 @@ from ..testing import NETWORKS, random_state
 
 def examples(folder: Path) -> dict[str, Path]:
     """JetFormer-tiny, the same pruned and with 1-bit weights, the published perceptron, a trigger network."""
-    pruned = {"attention_dims": (4, 4, 4, 4), "feedforward_dims": (8, 8, 8, 8)}
-    whole = {"attention_dims": (8, 8, 8, 8), "feedforward_dims": (16, 16, 16, 16)}
     return {
-        "tiny": random_state(folder / "tiny.safetensors", seed=2, **whole),
-        "pruned tiny": random_state(folder / "pruned.safetensors", seed=3, **pruned),
-        "1-bit tiny": binarised(random_state(folder / "one_bit.safetensors", seed=4, **whole)),
+        "tiny": _jetformer(folder / "tiny.safetensors", 2, 8, 16),
+        "pruned tiny": _jetformer(folder / "pruned.safetensors", 3, 4, 8),
+        "1-bit tiny": binarised(_jetformer(folder / "one_bit.safetensors", 4, 8, 16)),
         "mlp": _perceptron(folder / "mlp.safetensors"),
         "trigger": _trigger(folder / "trigger.safetensors"),
     }
+
+
+def _jetformer(path: Path, seed: int, width: int, hidden: int) -> Path:
+    return random_state(path, seed=seed, attention_dims=(width,) * 4, feedforward_dims=(hidden,) * 4)
 
 
 def binarised(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The published route: a float network through Allo's PyTorch frontend, the baseline that the scheduled program is compared with.
+"""The published route: a float network through Allo's PyTorch frontend, the baseline of the scheduled program.
 
 `module` writes a state's network with nothing but what that frontend takes: linear layers with biases, BatchNorm1d over
 channels, ReLU, softmax and log_softmax over the last axis, a repeated class token put before the constituents, 4-D
@@ -41,10 +41,14 @@ def build(path: str | Path, batch: int, target: str = "llvm", project: str = "to
     try:
         frontend = import_module("allo.frontend.pytorch")
     except ImportError as error:
-        raise ToolError(f"Allo can't be imported here ({error}); docs/fpga/allo.md says how to get it.") from error
+        raise ToolError(
+            f"Allo can't be imported here ({error}); docs/fpga/allo.md says how to get it."
+        ) from error
     leaves = [type(leaf) for leaf in network.modules() if type(leaf).__name__ == "SliceClsToken"]
     example = [_torch().zeros(network.input_shape)]
-    return frontend.from_pytorch(network, example_inputs=example, leaf_modules=leaves, target=target, project=project)
+    return frontend.from_pytorch(
+        network, example_inputs=example, leaf_modules=leaves, target=target, project=project
+    )
 
 
 def _torch() -> Any:
@@ -76,13 +80,13 @@ def _jetformer(torch: Any, a: dict[str, Any], tensors: Tensors, batch: int) -> A
     parts = _Parts(torch, tensors)
     tokens, d, heads = int(a["constituents"]) + 1, int(a["embed_dim"]), int(a["heads"])
 
-    class SliceClsToken(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class SliceClsToken(torch.nn.Module):
         """Cuts the class token out; Allo's frontend knows a leaf by this name."""
 
         def forward(self, x: Any) -> Any:
             return x[:, 0, :]
 
-    class Block(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Block(torch.nn.Module):
         def __init__(self, number: int) -> None:
             super().__init__()
             at = f"blocks.{number}."
@@ -111,7 +115,7 @@ def _jetformer(torch: Any, a: dict[str, Any], tensors: Tensors, batch: int) -> A
             hidden = functional.relu(_normed(self.expand_norm, self.expand(live)))
             return x + self.contract(hidden)
 
-    class JetFormer(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class JetFormer(torch.nn.Module):
         input_shape = (batch, tokens - 1, int(a["features"]))
 
         def __init__(self) -> None:
@@ -140,7 +144,7 @@ def _particle_mlp(torch: Any, a: dict[str, Any], tensors: Tensors, batch: int) -
     count = sum(name.startswith("layers.layers.") and name.endswith(".weight") for name in tensors)
     inputs = int(a["constituents"]), int(a["features"])
 
-    class ParticleMLP(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class ParticleMLP(torch.nn.Module):
         input_shape = (batch, *inputs)
 
         def __init__(self) -> None:
@@ -200,7 +204,9 @@ BUILDERS: dict[str, Callable[[Any, dict[str, Any], Tensors, int], Any]] = {
 def main(path: str, batch: int) -> dict[str, float]:
     """The largest difference between Allo's answer and PyTorch's, on seeded inputs."""
     torch = _torch()
-    x = torch.from_numpy(np.random.default_rng(1).normal(size=module(path, batch).input_shape).astype(np.float32))
+    x = torch.from_numpy(
+        np.random.default_rng(1).normal(size=module(path, batch).input_shape).astype(np.float32)
+    )
     answer = build(path, batch)(x.numpy())
     expected = module(path, batch)(x).numpy()
     return {"jets": batch, "max_error": float(np.abs(np.asarray(answer) - expected).max())}

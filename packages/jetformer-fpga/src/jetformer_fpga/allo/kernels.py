@@ -291,9 +291,9 @@ def _linear(w: _Writer, node: Node, loops: Loops) -> str:
     inner, steps = x.interval.fraction[..., None, :], node.interval.fraction[..., None]
     reach = _reach(x.interval)[..., None, :]
     grid = np.broadcast_to(weight.format.f, weight.codes.shape)
-    codes = np.where(reach > 0, weight.codes, 0)
+    codes: Codes = np.where(reach > 0, weight.codes, 0)
     codes = codes << np.where(codes != 0, steps - grid - inner, 0)
-    start = np.zeros(node.shape, dtype=np.int64)
+    start: Codes = np.zeros(node.shape, dtype=np.int64)
     if bias is not None:
         own = np.broadcast_to(bias.format.f, bias.codes.shape)
         start = bias.codes << np.where(bias.codes != 0, node.interval.fraction - own, 0)

@@ -59,7 +59,9 @@ class Built:
         if self.mode == "csyn":
             report = Path(self.project, "out.prj/solution1/syn/report/csynth.xml")
             report.parent.mkdir(parents=True)
-            report.write_text(os.environ["FAKE_REPORT"].replace("PART", Path(self.project, "run.tcl").read_text()))
+            report.write_text(
+                os.environ["FAKE_REPORT"].replace("PART", Path(self.project, "run.tcl").read_text())
+            )
             return
         machine = _Machine()
         arrays = []
@@ -126,8 +128,17 @@ def expression(node):
         places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         return f"{node.value.id}{''.join(f'[{expression(place)}]' for place in places)}"
     if isinstance(node, ast.BinOp):
-        sign = {"Add": "+", "Sub": "-", "Mult": "*", "LShift": "<<", "RShift": ">>", "FloorDiv": "/", "Mod": "%"}
+        sign = {
+            "Add": "+",
+            "Sub": "-",
+            "Mult": "*",
+            "LShift": "<<",
+            "RShift": ">>",
+            "FloorDiv": "/",
+            "Mod": "%",
+        }
         return f"({expression(node.left)} {sign[type(node.op).__name__]} {expression(node.right)})"
     if isinstance(node, ast.Compare):
-        return f"({expression(node.left)} {'>' if isinstance(node.ops[0], ast.Gt) else '<'} {expression(node.comparators[0])})"
+        sign = ">" if isinstance(node.ops[0], ast.Gt) else "<"
+        return f"({expression(node.left)} {sign} {expression(node.comparators[0])})"
     return ast.unparse(node)
