@@ -24,7 +24,13 @@ from typing import Any
 from . import tools, tracer
 from .errors import FpgaError
 
-PARTS = {"xcvu13p": {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 5_376}}
+# UltraScale+; `bram` in blocks of 18 kbit. (Product tables DS890, DS962.)
+PARTS = {
+    "xcvu13p": {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 5_376},
+    "xcvu9p": {"lut": 1_182_240, "ff": 2_364_480, "dsp": 6_840, "bram": 4_320},
+    "xczu7ev": {"lut": 230_400, "ff": 460_800, "dsp": 1_728, "bram": 624},
+    "xcku5p": {"lut": 216_960, "ff": 433_920, "dsp": 1_824, "bram": 960},
+}
 SCRIPT = "synth_xilinx -family xcup -noiopad -noclkbuf -flatten -top top"
 # Where products of signals go; options of Yosys. `auto` leaves it to the tool (Yosys takes a DSP for each).
 MULTIPLIERS = {"auto": "", "dsp": "", "lut": " -nodsp"}

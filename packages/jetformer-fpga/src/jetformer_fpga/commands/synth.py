@@ -36,6 +36,9 @@ def synth(
     multipliers: Annotated[
         str, typer.Option(help="Where products of signals go: lut, dsp, or auto (the tools decide).")
     ] = "auto",
+    output: Annotated[
+        str, typer.Option(help="What leaves the circuit: logits, argmax (a class index), log-probabilities.")
+    ] = "logits",
     resources: Annotated[bool, typer.Option(help="Count LUT, FF, DSP and BRAM with Yosys.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the project's description as JSON.")] = False,
 ) -> None:
@@ -51,6 +54,7 @@ def synth(
         clock_mhz=clock_mhz,
         part=part,
         multipliers=multipliers,
+        output=output,
         measure_resources=resources,
         task=task,
     )
