@@ -277,6 +277,24 @@ def interpret(program: CombLogic, inputs: NDArray[np.float64]) -> NDArray[np.flo
     return np.asarray(program.predict(np.ascontiguousarray(inputs, dtype=np.float64), n_threads=1))
 
 
+def values(program: CombLogic, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What every operation of the program gives, real `[jets, operations]`."""
+    count = len(program.ops)
+    every = program._replace(
+        shape=(program.shape[0], count),
+        out_idxs=list(range(count)),
+        out_shifts=[0] * count,
+        out_negs=[False] * count,
+    )
+    return interpret(every, inputs)
+
+
+def codes(program: CombLogic, inputs: NDArray[np.float64]) -> Codes:
+    """The same as integers `[jets, operations]`, each on its own grid."""
+    fractions = [int(op.qint.kif[2]) for op in program.ops]
+    return np.rint(np.ldexp(values(program, inputs), fractions)).astype(np.int64)
+
+
 def save(program: CombLogic, path: Path) -> None:
     program.save(path)
 

@@ -56,7 +56,7 @@ def test_a_queue_without_room_is_noticed(firmware: project.Project, jets: Path, 
 def test_the_texts_name_the_ports(firmware: project.Project) -> None:
     vhdl = (firmware.folder / "vhdl" / "jetformer_vhdl.vhd").read_text()
     ports = firmware.ports
-    for name, width in (("features", ports.features.width), ("logits", ports.logits.width)):
+    for name, width in (("features", ports.features.width), ("logits", ports.answers.width)):
         assert len(re.findall(rf"{name} : \w+ std_logic_vector\({width - 1} downto 0\)", vhdl)) == 2
     build = (firmware.folder / "vivado" / "build.tcl").read_text()
     assert "set_part xcvu13p-flga2577-2-e" in build
