@@ -127,6 +127,9 @@ def _design(made: dict[str, Any]) -> list[tuple[str, str, str]]:
     for key in ("lut", "ff", "dsp", "bram"):
         share = f"{counts[key]:,} ({counts['share'][key]:.1%} of {counts['part']})"
         rows.append((key.upper(), share, counts["resource_source"]))
+    for place, there in counts.get("multipliers_in", {}).items():
+        told = f"LUT {there['lut']:,}, DSP {there['dsp']:,}"
+        rows.append((f"multipliers in {place.upper()}", told, "the same"))
     return rows
 
 

@@ -81,4 +81,7 @@ def _synth_table(description: dict[str, Any]) -> Table:
             for name in ("lut", "ff", "dsp", "bram")
         )
         table.add_row(f"resources of {found['part']}", "\n".join(counts), found["resource_source"])
+        for place, there in found["multipliers_in"].items():
+            told = f"LUT {there['lut']:,}, DSP {there['dsp']:,}"
+            table.add_row(f"with multipliers in {place.upper()}", told, "the same")
     return table
