@@ -102,7 +102,8 @@ def synth(
     made_from = _made_from(state_path, options)
     if (there := _unchanged(out, made_from)) is not None:
         return there
-    _sweep(out)
+    for kind in ("partial", "old"):
+        sweep(out.parent, f".{out.name}.{kind}-")
     with task("tracing"):
         program = traced(loaded, state_path)
     line = tracer.pipeline(program, stage_delay) if stages is None else tracer.pipeline_of(program, stages)
@@ -198,13 +199,12 @@ def _unchanged(out: Path, made_from: str) -> Project | None:
     return there if same else None
 
 
-def _sweep(out: Path) -> None:
-    """Remove what killed runs left beside `out`; running ones keep theirs."""
-    for kind in ("partial", "old"):
-        for left in out.parent.glob(f".{out.name}.{kind}-*"):
-            number = left.name.rpartition("-")[2]
-            if number.isdigit() and not Path(f"/proc/{number}").exists():
-                shutil.rmtree(left, ignore_errors=True)
+def sweep(folder: Path, prefix: str) -> None:
+    """Remove folders PREFIX + process number that killed runs left; running ones keep theirs."""
+    for left in folder.glob(f"{prefix}*"):
+        number = left.name.removeprefix(prefix)
+        if number.isdigit() and not Path(f"/proc/{number}").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _description(

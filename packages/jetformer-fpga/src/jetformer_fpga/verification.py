@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -346,10 +347,14 @@ def _executable(loaded: Project, progress: Any) -> Path:
         return work / "testbench"
     work.mkdir(exist_ok=True)
     stamp.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=loaded.folder) as name:
+    project.sweep(work, "build-")
+    build = work / f"build-{os.getpid()}"
+    try:
         port = loaded.ports.answers.name
-        built = simulation.compile_circuit(loaded.verilog, Path(name), progress, answers=port)
+        built = simulation.compile_circuit(loaded.verilog, build, progress, answers=port)
         os.replace(built, work / "testbench")
+    finally:
+        shutil.rmtree(build, ignore_errors=True)
     stamp.write_text(key)
     return work / "testbench"
 

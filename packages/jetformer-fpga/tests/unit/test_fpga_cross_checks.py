@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,16 @@ def test_without_icarus_the_result_says_so(copy: Path, jets: Path, monkeypatch: 
     assert result.icarus.startswith("not compared: Icarus Verilog is not on PATH")
     with pytest.raises(ToolError, match="apt install iverilog"):
         icarus.compile_circuit(copy, project.load(copy).ports, 1, copy)
+
+
+@pytest.mark.usefixtures("simulator", "alone")
+def test_what_a_killed_compilation_left_is_cleared_away(copy: Path, jets: Path) -> None:
+    done = subprocess.Popen(["true"])
+    done.wait()
+    left = copy / "simulation" / f"build-{done.pid}"
+    left.mkdir(parents=True)
+    verification.verify(copy, jets, split="all", jets=5)
+    assert sorted(path.name for path in (copy / "simulation").iterdir()) == ["fingerprint", "testbench"]
 
 
 @pytest.mark.usefixtures("simulator", "alone")
