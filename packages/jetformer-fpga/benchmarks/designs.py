@@ -3,8 +3,8 @@
     JETFORMER_BENCH_STATES=states JETFORMER_BENCH_TAGGING_JETS=jets.h5 python ci/bench.py fpga designs
 
 The folder holds fixed-point states, one .safetensors a design; its name is the design's. Projects stay in build/bench/fpga,
-so that a second run measures only what changed. `accuracy_firmware` is that of the simulated circuit's own answers. LUT and DSP
-are those of multipliers in DSP; `lut_without_dsp` those with all in LUT. JETFORMER_BENCH_VERIFY_JETS limits the jets.
+so that a second run measures only what changed. `accuracy_firmware` is that of the simulated circuit's own answers. LUT and
+DSP are those of multipliers in DSP; `lut_without_dsp` is LUT with all in LUT. JETFORMER_BENCH_VERIFY_JETS limits the jets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Places and routes a small circuit on an iCE40 with open tools: a sanity check of the delays that stages are cut by.
 
-An iCE40 HX8K is an old, small and slow FPGA with one carry chain a LUT, as UltraScale+ has; what can be compared is how the longest
-path grows with the stage delay, not nanoseconds. The clock below is after routing, by nextpnr's timing model of this chip.
+An iCE40 HX8K is an old, small and slow FPGA with one carry chain a LUT, as UltraScale+ has; what can be compared is how the
+longest path grows with the stage delay, not nanoseconds. The period is after routing, by nextpnr's model of this chip.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Placed:
 
 
 def place(state: State, stage_delay: float, seed: int = 1) -> Placed:
-    """The pipeline of a network of a few hundred adders. Raises ToolError without Yosys or nextpnr, or if it is too large."""
+    """The pipeline of a network of a few hundred adders. Raises ToolError without the tools, or if it is too large."""
     yosys, nextpnr = tools.yosys(), shutil.which("nextpnr-ice40")
     if yosys is None or nextpnr is None:
         raise ToolError("Yosys and nextpnr-ice40 are needed (on Debian: `apt install yosys nextpnr-ice40`).")
