@@ -12,16 +12,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from flow import _network
+from flow import network
 
 from jetformer_fpga import emulation
 
-PASSES = 3
+PASSES, COUNT = 3, 100_000
 
 
 def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
-        path, jets = _network(Path(name))
+        path, jets = network(Path(name), COUNT)
         emulation.emulate(path, jets)
         passes = [emulation.emulate(path, jets) for _ in range(PASSES)]
     return {

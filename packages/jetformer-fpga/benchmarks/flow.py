@@ -29,7 +29,7 @@ WIDTHS = {"attention_dims": (8,) * 4, "feedforward_dims": (16,) * 4}
 def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path, jets = _network(folder)
+        path, jets = network(folder, COUNT)
         environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
         commands = (
             ("synth", str(path), "--out", str(folder / "firmware")),
@@ -51,11 +51,12 @@ def measure() -> dict[str, Any]:
     }
 
 
-def _network(folder: Path) -> tuple[Path, Path]:
+def network(folder: Path, jets: int) -> tuple[Path, Path]:
+    """State and jets; so many of them are generated where no file is named."""
     chosen = [] if missing() else [path for path in states() if path.stem.startswith("tiny")]
     if chosen:
         return chosen[0], Path(os.environ[JETS]).resolve()
-    schema.write(folder / "jets.h5", example_jets(COUNT, seed=5))
+    schema.write(folder / "jets.h5", example_jets(jets, seed=5))
     return random_state(folder / "random-tiny.safetensors", seed=1, **WIDTHS), folder / "jets.h5"
 
 

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from jetformer_fpga import emulation, rates
+from jetformer_fpga import cli, emulation, rates
 from jetformer_fpga.errors import FpgaError
 
 
@@ -76,3 +76,14 @@ def test_no_scores(tmp_path: Path, jets: Path) -> None:
     for path, words in ((tmp_path / "none.h5", "no such file"), (jets, "expected HDF5 scores")):
         with pytest.raises(FpgaError, match=words):
             rates.rates_of(path, ["t"], ["q"], jets_per_crossing=1)
+
+
+def test_the_command(scores: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["rate", str(scores), "--signal", "t t", "--background", "q", "--jets-per-crossing", "2"]
+    monkeypatch.setattr("sys.argv", ["jetformer-fpga", *arguments, "--efficiencies", "0.25,0.5"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    out = capsys.readouterr().out
+    assert caught.value.code in (0, None)
+    assert "below 8,000" in out
+    assert "25,600" in out
