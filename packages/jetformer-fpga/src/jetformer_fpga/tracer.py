@@ -501,7 +501,9 @@ def _chain(line: Pipeline, name: str, carried: list[list[int]]) -> str:
         body += [f"    wire [{line.width(n) - 1}:0] s{stage + 1}_v{n};" for n in following]
         ports = [".clk(clk)", *(f".v{n}(s{stage}_v{n})" for n in carried[stage])]
         ports += [f".q{n}(s{stage + 1}_v{n})" for n in following]
-        body.append(f"    {name}_stage{stage} stage{stage} ({', '.join(ports)});")
+        # a line each: Verilator 5.048 loses its way in lines of more than 64 kB
+        connections = ",\n        ".join(ports)
+        body.append(f"    {name}_stage{stage} stage{stage} (\n        {connections}\n    );")
     bit = 0
     for position, (number, kif) in enumerate(zip(program.out_idxs, line.output_formats(), strict=True)):
         width = sum(kif)
