@@ -67,3 +67,8 @@ def test_the_texts_name_the_ports(firmware: project.Project) -> None:
 
 def test_streams_are_whole_bytes(firmware: project.Project) -> None:
     assert all(width % 8 == 0 for width in wrappers.stream_widths(firmware.ports))
+
+
+def test_lines_of_verilog_are_short(firmware: project.Project) -> None:
+    """Verilator 5.048 loses its way in lines of more than 64 kB, which a wide network would have."""
+    assert max(len(line) for path in firmware.verilog.glob("*.v") for line in path.read_text().splitlines()) < 500
