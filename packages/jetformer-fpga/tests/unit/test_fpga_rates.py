@@ -78,7 +78,9 @@ def test_no_scores(tmp_path: Path, jets: Path) -> None:
             rates.rates_of(path, ["t"], ["q"], jets_per_crossing=1)
 
 
-def test_the_command(scores: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command(
+    scores: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = ["rate", str(scores), "--signal", "t t", "--background", "q", "--jets-per-crossing", "2"]
     monkeypatch.setattr("sys.argv", ["jetformer-fpga", *arguments, "--efficiencies", "0.25,0.5"])
     with pytest.raises(SystemExit) as caught:

@@ -71,4 +71,7 @@ def test_streams_are_whole_bytes(firmware: project.Project) -> None:
 
 def test_lines_of_verilog_are_short(firmware: project.Project) -> None:
     """Verilator 5.048 loses its way in lines of more than 64 kB, which a wide network would have."""
-    assert max(len(line) for path in firmware.verilog.glob("*.v") for line in path.read_text().splitlines()) < 500
+    assert (
+        max(len(line) for path in firmware.verilog.glob("*.v") for line in path.read_text().splitlines())
+        < 500
+    )
