@@ -61,7 +61,7 @@ def test_all_implementations_agree(output: str, plain: state.State, jets: Path, 
     np.testing.assert_array_equal(emulation.Emulator(loaded)(asked.x, asked.mask), expected)
 
 
-@pytest.mark.usefixtures("simulator", "own_cache")
+@pytest.mark.usefixtures("simulator")
 def test_a_circuit_that_gives_the_class(small_state: Path, jets: Path, tmp_path: Path) -> None:
     firmware = project.synth(small_state, tmp_path / "fw", output="argmax", measure_resources=False)
     result = verification.verify(firmware.folder, jets, split="all", jets=100)
