@@ -48,7 +48,7 @@ class Emulator:
             return reference.logits(self.state, x, mask)
         real = np.ascontiguousarray(mask, dtype=np.uint8)
         inputs = np.ascontiguousarray(np.where(mask[..., None], x, 0), dtype=np.int32)
-        logits = np.empty((len(x), len(self.state.class_names)), dtype=np.int64)
+        logits = np.empty((len(x), self.state.outputs), dtype=np.int64)
         self._function(inputs.ctypes.data, real.ctypes.data, logits.ctypes.data, len(x))
         return logits
 
@@ -116,7 +116,8 @@ def emulate(
     about = {
         "model": str(state_path),
         "files": [str(data)],
-        "classes": list(loaded.class_names),
+        "class_names": list(loaded.class_names),
+        "min_pt_gev": loaded.inputs.min_pt_gev,
         "split": split,
     }
     with _ScoreFile(None if out is None else Path(out), about, loaded.class_names) as file:
@@ -150,8 +151,9 @@ def _answers(emulator: Emulator, data: Path, split: str, workers: int) -> tuple[
             jets = reader.read(rows.start, rows.stop)
         if not chosen[rows].all():
             jets = jets.select(chosen[rows])
-        _, x, mask = vectors.inputs_of(emulator.state, jets)
-        return emulator(x, mask), jets.labels, np.flatnonzero(chosen[rows]) + start
+        positions = np.flatnonzero(chosen[rows]) + start
+        _, x, mask = vectors.inputs_of(emulator.state, jets, positions)
+        return emulator(x, mask), jets.labels, positions
 
     def stream() -> Iterator[Answers]:
         with ThreadPoolExecutor(workers) as pool:

@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .fixed_point import Codes, Format, quantise
+
+LIMIT = 62  # bits of magnitude that leave room for a sign and a rounding constant
+
+
+class TooWide(ArithmeticError):
+    """An exact number needs more bits than int64 has room for."""
+
+    def __init__(self, bits: float) -> None:
+        super().__init__(bits)
+        self.bits = int(np.ceil(bits))
+
+
+def _check(*magnitudes: Any) -> None:
+    """Floats tell when integers would overflow in silence."""
+    largest = max(float(np.max(m, initial=0.0)) for m in magnitudes)
+    if largest >= 2.0**LIMIT:
+        raise TooWide(np.log2(largest))
+
+
+def _magnitude(codes: Codes) -> NDArray[np.float64]:
+    return np.asarray(np.abs(codes.astype(np.float64)))
 
 
 @dataclass(frozen=True)
@@ -47,6 +70,7 @@ class Interval:
     def on(self, fraction: Codes) -> Interval:
         """The same interval on a finer grid."""
         shift = fraction - self.fraction
+        _check(*(_magnitude(end) * 2.0**shift for end in (self.low, self.high)))
         low, high, fraction = np.broadcast_arrays(self.low << shift, self.high << shift, fraction)
         return Interval(low, high, fraction)
 
@@ -56,12 +80,15 @@ class Interval:
 
     def __add__(self, other: Interval) -> Interval:
         a, b = self._aligned(other)
+        _check(*(_magnitude(x) + _magnitude(y) for x, y in ((a.low, b.low), (a.high, b.high))))
         return Interval(a.low + b.low, a.high + b.high, a.fraction)
 
     def __neg__(self) -> Interval:
         return Interval(-self.high, -self.low, self.fraction)
 
     def __mul__(self, other: Interval) -> Interval:
+        ends = [np.maximum(_magnitude(x.low), _magnitude(x.high)) for x in (self, other)]
+        _check(ends[0] * ends[1])
         corners = [a * b for a in (self.low, self.high) for b in (other.low, other.high)]
         fraction = np.broadcast_to(self.fraction + other.fraction, corners[0].shape)
         return Interval(np.minimum.reduce(corners), np.maximum.reduce(corners), fraction)
@@ -69,6 +96,7 @@ class Interval:
     def sum(self, axis: int) -> Interval:
         finest = np.broadcast_to(self.fraction.max(axis=axis, keepdims=True), self.shape)
         fine = self.on(finest)
+        _check(*(_magnitude(end).sum(axis=axis) for end in (fine.low, fine.high)))
         return Interval(fine.low.sum(axis=axis), fine.high.sum(axis=axis), finest.max(axis=axis))
 
     def maximum(self, axis: int) -> Interval:

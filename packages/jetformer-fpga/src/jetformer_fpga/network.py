@@ -14,7 +14,7 @@ import numpy as np
 from .errors import StateError
 from .fixed_point import Codes, Format
 from .graph import Operation
-from .interval import Interval
+from .interval import LIMIT, Interval, TooWide
 from .nodes import Node, concatenate, constant, gated, linear, looked_up, quantised
 from .state import FixedTensor, State
 
@@ -65,7 +65,13 @@ class _Translation:
     def network(self) -> Network:
         for operation in self.state.graph:
             sources = [self.made[name] for name in operation.of]
-            node = TRANSLATIONS[operation.op](self, operation, *sources)
+            try:
+                node = TRANSLATIONS[operation.op](self, operation, *sources)
+            except TooWide as error:
+                raise StateError(
+                    f"operation '{operation.name}': its exact result needs {error.bits} bits, and the accumulators have "
+                    f"{LIMIT}; quantise before it, or narrow the formats of its sources."
+                ) from None
             self.made[operation.name] = node
             _label(node, operation.name)
         return Network(self.features, self.mask, self.made["logits"])

@@ -1,8 +1,9 @@
 """Which bits of the circuit's ports hold what: the port map, the Verilog of the top level, and packing for simulation.
 
 Features are packed constituent by constituent, feature by feature, the first in the lowest bits; bit p of the mask is
-constituent p (True = real constituent); logits are in the order of the classes. Every number is a two's-complement or
-unsigned code of its (k, i, f). The inputs of a padded constituent are ignored in effect: put zeros there.
+constituent p (True = real constituent); answers (logits, ...) are in the order of the classes, in a port named after
+them. Every number is a two's-complement or unsigned code of its (k, i, f). The inputs of a padded constituent are ignored
+in effect: put zeros there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import answers
 from .fixed_point import Codes
 from .state import State
 
@@ -90,10 +92,10 @@ class Port:
 class Ports:
     features: Port
     mask: Port
-    logits: Port
+    answers: Port
 
     def as_json(self) -> dict[str, Any]:
-        ports = {port.name: port for port in (self.features, self.mask, self.logits)}
+        ports = {port.name: port for port in (self.features, self.mask, self.answers)}
         return {
             name: {"width": port.width, "fields": [field.as_json() for field in port.fields]}
             for name, port in ports.items()
@@ -103,7 +105,7 @@ class Ports:
         lines = [
             f"# Ports of `{TOP}`",
             "",
-            f"A new jet may enter in every clock cycle; its logits leave {latency_cycles} cycles later, with `valid_out`.",
+            f"A new jet may enter in every clock cycle; its answer leaves {latency_cycles} cycles later, with `valid_out`.",
             "A field is a code n of value n * 2^-f: two's complement where k = 1, unsigned where k = 0.",
             "`rst` (synchronous, active high) clears the valid flags in flight; data need no reset.",
             "",
@@ -112,14 +114,14 @@ class Ports:
             "| clk, rst, valid_in | 1 each | in | |",
             "| valid_out | 1 | out | |",
         ]
-        for port in (self.features, self.mask, self.logits):
+        for port in (self.features, self.mask, self.answers):
             for field in port.fields:
                 place = f"{field.low_bit + field.width - 1}:{field.low_bit}" if field.width else "none"
                 lines.append(f"| {port.name} | {place} | {field.name} | {field.kif} |")
         lines += [
             "",
             f"`{TOP}_axis` has AXI4-Stream on both sides (`aclk`, `aresetn`). One transfer in is one jet: features in",
-            "the lowest bits of `s_axis_tdata`, the mask above them. One transfer out is its logits. It takes a jet in",
+            "the lowest bits of `s_axis_tdata`, the mask above them. One transfer out is its answer. It takes a jet in",
             "every cycle unless the receiver makes it wait, and loses none.",
         ]
         return "\n".join(lines) + "\n"
@@ -130,9 +132,10 @@ def ports_of(state: State) -> Ports:
     inputs = state.formats["features"].spread(state.input_shape).kif().reshape(-1, 3)
     features = list(zip(names, _tuples(inputs), strict=True))
     mask = [(f"constituent {p} is real", (0, 1, 0)) for p in range(state.constituents)]
-    classes = _tuples(state.formats["logits"].spread((len(state.class_names),)).kif())
-    logits = [(f"logit {name}", kif) for name, kif in zip(state.class_names, classes, strict=True)]
-    return Ports(Port.of("features", features), Port.of("mask", mask), Port.of("logits", logits))
+    answer, labels = answers.names(state)
+    formats = _tuples(state.formats["logits"].spread((state.outputs,)).kif())
+    numbers = list(zip(labels, formats, strict=True))
+    return Ports(Port.of("features", features), Port.of("mask", mask), Port.of(answer, numbers))
 
 
 def _tuples(kif: NDArray[np.int64]) -> list[Kif]:
@@ -151,13 +154,13 @@ def top_level(
     ]
     raw_width = max(sum(max(sum(kif), 0) for kif in core_outputs), 1)
     assignments, low = [], 0
-    for field, kif in zip(ports.logits.fields, core_outputs, strict=True):
+    for field, kif in zip(ports.answers.fields, core_outputs, strict=True):
         width = max(sum(kif), 0)
-        assignments.append(_logit(field, kif, low))
+        assignments.append(_assignment(ports.answers.name, field, kif, low))
         low += width
     logits = "\n".join(assignments)
     packed = ",\n        ".join(reversed(wires))
-    return f"""// {TOP}: one jet a clock cycle, logits {latency_cycles} cycles later. See ports.md.
+    return f"""// {TOP}: one jet a clock cycle, its answer {latency_cycles} cycles later. See ports.md.
 `timescale 1ns / 1ps
 
 module {TOP} (
@@ -169,7 +172,7 @@ module {TOP} (
     input wire [{ports.mask.width - 1}:0] mask,
     // verilator lint_on UNUSEDSIGNAL
     output wire valid_out,
-    output wire [{ports.logits.width - 1}:0] logits
+    output wire [{ports.answers.width - 1}:0] {ports.answers.name}
 );
     wire [{raw_width - 1}:0] raw;
     {CORE} core (
@@ -189,14 +192,14 @@ endmodule
 """
 
 
-def _logit(field: Field, kif: Kif, low: int) -> str:
+def _assignment(port: str, field: Field, kif: Kif, low: int) -> str:
     """The tracer prints as few bits as its intervals need: add the zeros below and the sign above."""
     k, _, f = kif
     width = max(sum(kif), 0)
     if field.width == 0:
         return f"    // {field.name} has no bits"
     if width == 0:
-        return f"    assign logits[{field.low_bit} +: {field.width}] = {field.width}'d0;"
+        return f"    assign {port}[{field.low_bit} +: {field.width}] = {field.width}'d0;"
     below = field.kif[2] - f
     above = field.width - width - below
     assert min(below, above) >= 0, f"{field.name}: {kif} does not fit {field.kif}"
@@ -204,4 +207,4 @@ def _logit(field: Field, kif: Kif, low: int) -> str:
     parts = (
         [f"{{{above}{{{sign}}}}}"] * (above > 0) + [f"raw[{low} +: {width}]"] + [f"{below}'d0"] * (below > 0)
     )
-    return f"    assign logits[{field.low_bit} +: {field.width}] = {{{', '.join(parts)}}};"
+    return f"    assign {port}[{field.low_bit} +: {field.width}] = {{{', '.join(parts)}}};"

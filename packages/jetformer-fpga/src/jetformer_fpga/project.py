@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import resources, state, tracer, wrappers
+from . import answers, capacity, resources, state, tools, tracer, wrappers
 from .errors import FpgaError, ProjectError
 from .ports import CORE, TOP, Ports, ports_of, top_level
 from .tracing import TABLE_BITS, traced
@@ -74,12 +74,15 @@ def synth(
     clock_mhz: float = CLOCK_MHZ,
     part: str = "xcvu13p",
     multipliers: str = "auto",
+    output: str = "logits",
     measure_resources: bool = True,
     task: Task = _silent,
 ) -> Project:
     """Turn a fixed-point state into a pipelined circuit in the folder `out`; see `jetformer-fpga synth --help`.
 
-    `stages` asks for at most so many cycles of logic instead of a longest delay of each. Raises FpgaError.
+    `stages` asks for at most so many cycles of logic instead of a longest delay of each. `output`: of `answers.OUTPUTS`.
+    A project that is there already, unchanged and made from the same, is left as it is. Raises FpgaError; a circuit that is
+    too large for the part is refused where its resources are measured.
     """
     state_path, out = Path(state_path), Path(out)
     resources.check_part(part)
@@ -87,15 +90,30 @@ def synth(
     if not (clock_mhz > 0 and stage_delay > 0) or (stages is not None and stages < 1):
         raise FpgaError("clock, stage delay and stages must be above 0.")
     _check_target(out)
-    loaded = state.read(state_path)
+    loaded = answers.answering(state.read(state_path), output)
+    options = {
+        "stage_delay": stage_delay,
+        "stages": stages,
+        "clock_mhz": clock_mhz,
+        "part": part,
+        "output": output,
+    }
+    options |= {"multipliers": multipliers, "measure_resources": measure_resources}
+    made_from = _made_from(state_path, options)
+    if (there := _unchanged(out, made_from)) is not None:
+        return there
+    for kind in ("partial", "old"):
+        sweep(out.parent, f".{out.name}.{kind}-")
     with task("tracing"):
         program = traced(loaded, state_path)
     line = tracer.pipeline(program, stage_delay) if stages is None else tracer.pipeline_of(program, stages)
     ports = ports_of(loaded)
-    description = _description(state_path, loaded, line, clock_mhz, part) | {"multipliers": multipliers}
+    description = _description(state_path, loaded, line, clock_mhz, part)
+    description |= {"multipliers": multipliers, "output": output, "made_from": made_from}
     if measure_resources:
         with task("resources") as progress:
             found = resources.measure(line, part, line.latency_cycles, progress, multipliers)
+        capacity.check(found, loaded)
         description["resources"] = found.as_json()
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
@@ -136,7 +154,8 @@ def load(folder: str | Path) -> Project:
             raise ProjectError(
                 f"{folder}: '{name}' is missing; make the project again with `jetformer-fpga synth`."
             )
-    loaded = state.read(folder / "state.safetensors")
+    plain = state.read(folder / "state.safetensors")
+    loaded = answers.answering(plain, description.get("output", "logits"))
     return Project(folder, description, loaded, ports_of(loaded))
 
 
@@ -154,6 +173,38 @@ def _check_target(out: Path) -> None:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def code_digest() -> str:
+    """Of this package's own files: a result of other code is not the same result."""
+    here = Path(__file__).parent
+    files = sorted(path for path in here.rglob("*") if path.suffix in (".py", ".cpp"))
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+
+
+def _made_from(state_path: Path, options: dict[str, Any]) -> str:
+    """Of everything that decides what a project holds."""
+    yosys = tools.yosys() if options["measure_resources"] else None
+    parts = [_digest(state_path), code_digest(), json.dumps([options, versions(), yosys and yosys.source])]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _unchanged(out: Path, made_from: str) -> Project | None:
+    """The project at `out` if it was made from the same and nothing in it was changed."""
+    try:
+        there = load(out)
+    except FpgaError:
+        return None
+    same = there.description.get("made_from") == made_from and not there.changed_files()
+    return there if same else None
+
+
+def sweep(folder: Path, prefix: str) -> None:
+    """Remove folders PREFIX + process number that killed runs left; running ones keep theirs."""
+    for left in folder.glob(f"{prefix}*"):
+        number = left.name.removeprefix(prefix)
+        if number.isdigit() and not Path(f"/proc/{number}").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _description(

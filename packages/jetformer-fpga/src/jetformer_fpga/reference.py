@@ -56,7 +56,7 @@ def exact(codes: Codes, fmt: Format) -> Exact:
 
 def logits(state: State, x: Codes, mask: NDArray[np.bool_]) -> Codes:
     """Codes of the logits `[jets, C]` from the codes of the inputs `[jets, P, F]`; mask `[jets, P]`, True = real."""
-    fmt, classes = state.formats["logits"], len(state.class_names)
+    fmt, classes = state.formats["logits"], state.outputs
     pieces = [np.zeros((0, classes), dtype=np.int64)]
     for start in range(0, len(x), CHUNK):
         rows = slice(start, start + CHUNK)

@@ -127,6 +127,9 @@ def _design(made: dict[str, Any]) -> list[tuple[str, str, str]]:
     for key in ("lut", "ff", "dsp", "bram"):
         share = f"{counts[key]:,} ({counts['share'][key]:.1%} of {counts['part']})"
         rows.append((key.upper(), share, counts["resource_source"]))
+    for place, there in counts.get("multipliers_in", {}).items():
+        told = f"LUT {there['lut']:,}, DSP {there['dsp']:,}"
+        rows.append((f"multipliers in {place.upper()}", told, "the same"))
     return rows
 
 
@@ -135,8 +138,7 @@ def _verification(found: dict[str, Any] | None, changed: list[str]) -> str:
         return "<p>Not verified yet: run <code>jetformer-fpga verify</code>.</p>"
     words = "equal in every bit" if found["passed"] else "NOT passed"
     rows = [
-        (leg["name"], f"{leg['compared']:,}", f"{leg['mismatches']:,}", leg["first_mismatch"] or "none")
-        for leg in found["legs"]
+        (leg["name"], f"{leg['compared']:,}", f"{leg['mismatches']:,}", _where(leg)) for leg in found["legs"]
     ]
     told = f"{found['verified_jets']:,} jets and {found['corner_vectors']} corner vectors: {words}."
     timing = (
@@ -144,11 +146,15 @@ def _verification(found: dict[str, Any] | None, changed: list[str]) -> str:
         f"initiation interval {found['initiation_interval']}; "
         f"{found['valid_faults']} faults of valid_out with gaps and resets."
     )
-    notes = f"PyTorch: {found['pytorch']}." + (
+    notes = f"PyTorch: {found['pytorch']}. Icarus Verilog: {found['icarus']}." + (
         f" Changed since synth: {', '.join(changed)}." if changed else ""
     )
     table = _table(("leg", "compared", "mismatches", "first mismatch"), rows)
     return f"<p>{escape(told)}</p>{table}<p>{escape(timing)}</p><p>{escape(notes)}</p>"
+
+
+def _where(leg: dict[str, Any]) -> str:
+    return "; ".join(words for words in (leg["first_mismatch"], leg["first_layer"]) if words) or "none"
 
 
 def _waves(found: dict[str, Any] | None) -> str:

@@ -17,14 +17,20 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import tools, tracer
 from .errors import FpgaError
 
-PARTS = {"xcvu13p": {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 5_376}}
+# UltraScale+; `bram` in blocks of 18 kbit. (Product tables DS890, DS962.)
+PARTS = {
+    "xcvu13p": {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 5_376},
+    "xcvu9p": {"lut": 1_182_240, "ff": 2_364_480, "dsp": 6_840, "bram": 4_320},
+    "xczu7ev": {"lut": 230_400, "ff": 460_800, "dsp": 1_728, "bram": 624},
+    "xcku5p": {"lut": 216_960, "ff": 433_920, "dsp": 1_824, "bram": 960},
+}
 SCRIPT = "synth_xilinx -family xcup -noiopad -noclkbuf -flatten -top top"
 # Where products of signals go; options of Yosys. `auto` leaves it to the tool (Yosys takes a DSP for each).
 MULTIPLIERS = {"auto": "", "dsp": "", "lut": " -nodsp"}
@@ -34,7 +40,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Resources:
-    """Counts, their share of the part, and where they come from. `bram` counts 18-kbit blocks."""
+    """Counts, their share of the part, and where they come from. `bram` counts 18-kbit blocks.
+
+    `choices`: LUT and DSP with multipliers in LUT ("lut") and in DSP ("dsp").
+    """
 
     lut: int
     ff: int
@@ -42,11 +51,13 @@ class Resources:
     bram: int
     part: str
     source: str
+    choices: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         counts = {"lut": self.lut, "ff": self.ff, "dsp": self.dsp, "bram": self.bram}
         shares = {name: count / PARTS[self.part][name] for name, count in counts.items()}
-        return counts | {"share": shares, "part": self.part, "resource_source": self.source}
+        about = {"part": self.part, "resource_source": self.source, "multipliers_in": self.choices}
+        return counts | {"share": shares} | about
 
 
 def measure(
@@ -62,29 +73,49 @@ def measure(
     yosys = tools.yosys()
     if yosys is None:
         return _estimate(line, registers, part, multipliers)
-    cells = Counter[str]()
     counted = tracer.operations(line)
-    for text, found in synthesise(list(counted), yosys, progress, MULTIPLIERS[multipliers]).items():
-        cells.update({kind: number * counted[text] for kind, number in found.items()})
+    products = [text for text in counted if _multiplies(text)]
+    found = synthesise([text for text in counted if not _multiplies(text)], yosys, progress)
+    rest, both = _sum(found, counted), {}
+    for choice in ("lut", "dsp"):
+        both[choice] = rest + _sum(synthesise(products, yosys, progress, MULTIPLIERS[choice]), counted)
+    cells = both["lut" if multipliers == "lut" else "dsp"]
     source = (
         f"{yosys.source}, `synth_xilinx -family xcup{MULTIPLIERS[multipliers]}`: "
         f"{len(counted)} distinct operations synthesised alone, "
         f"multiplied by their {sum(counted.values())} instances; registers counted before shift-register extraction; "
         "not placed, not routed"
     )
-    return Resources(cells["lut"], registers, cells["dsp"], cells["bram"], part, source)
+    choices = {choice: {"lut": c["lut"], "dsp": c["dsp"]} for choice, c in both.items()}
+    return Resources(cells["lut"], registers, cells["dsp"], cells["bram"], part, source, choices)
+
+
+def _multiplies(module: str) -> bool:
+    return "multiplier" in module
+
+
+def _sum(cells: dict[str, Counter[str]], counted: Counter[str]) -> Counter[str]:
+    """Cells of each module times its instances."""
+    total = Counter[str]()
+    for text, found in cells.items():
+        total.update({kind: number * counted[text] for kind, number in found.items()})
+    return total
 
 
 def _estimate(line: tracer.Pipeline, registers: int, part: str, multipliers: str) -> Resources:
     """The tracer's cost model, which counts in LUT; multipliers in DSP are taken out of it and counted, one each."""
     products = [op for op in line.program.ops if op.opcode == tracer.MULTIPLY]
-    in_dsp = products if multipliers == "dsp" else []
-    lut = round(line.program.cost - sum(op.cost for op in in_dsp))
+    whole = line.program.cost
+    choices = {
+        "lut": {"lut": round(whole), "dsp": 0},
+        "dsp": {"lut": round(whole - sum(op.cost for op in products)), "dsp": len(products)},
+    }
+    chosen = choices["dsp" if multipliers == "dsp" else "lut"]
     source = (
-        f"estimate of the tracer {tracer.version()} (its cost model in LUT, {len(products) - len(in_dsp)} multipliers in "
+        f"estimate of the tracer {tracer.version()} (its cost model in LUT, {len(products) - chosen['dsp']} multipliers in "
         "LUT); no Yosys was found; registers counted before shift-register extraction"
     )
-    return Resources(lut, registers, len(in_dsp), 0, part, source)
+    return Resources(chosen["lut"], registers, chosen["dsp"], 0, part, source, choices)
 
 
 def check_multipliers(multipliers: str) -> None:

@@ -58,8 +58,12 @@ def compile_circuit(
     *,
     top: str = TOP,
     bench: str = "testbench.cpp",
+    answers: str = "logits",
 ) -> Path:
-    """The executable test bench of the Verilog files in a folder; `work` takes the intermediate files."""
+    """The executable test bench of the Verilog files in a folder; `work` takes the intermediate files.
+
+    `answers` is the name of the port at which answers leave.
+    """
     verilator, compiler = tools.verilator(), tools.compiler()
     assert verilator.root is not None
     work.mkdir(parents=True, exist_ok=True)
@@ -67,7 +71,13 @@ def compile_circuit(
     progress(0, 1)
     verilator.run(*VERILATOR_OPTIONS, "--top-module", top, "--Mdir", str(work.resolve()), *sources)
     include = verilator.root / "include"
-    options = [*COMPILER_OPTIONS, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}"]
+    options = [
+        *COMPILER_OPTIONS,
+        f"-DANSWERS={answers}",
+        f"-I{work}",
+        f"-I{include}",
+        f"-I{include / 'vltstd'}",
+    ]
     with as_file(files(__package__) / bench) as testbench:
         units = _grouped([*sorted(work.glob("V*.cpp")), testbench], work)
 
@@ -120,6 +130,14 @@ def _runtime(verilator: tools.Tool, compiler: tools.Tool, options: list[str]) ->
     return objects
 
 
+def rows_of(
+    ports: Ports, control: NDArray[np.uint32], features: NDArray[np.int64], mask: NDArray[np.bool_]
+) -> NDArray[np.uint32]:
+    """What test benches read, one row of 32-bit words a clock cycle: control, features, mask, each from a new word on."""
+    inputs = ports.features.pack(features), ports.mask.pack(mask.astype(np.int64))
+    return np.concatenate([control[:, None].astype("<u4"), *inputs], axis=1)
+
+
 def play(
     executable: Path,
     ports: Ports,
@@ -132,14 +150,7 @@ def play(
 
     Returns valid_out `[cycles]` and the codes of the logits `[cycles, C]` as they stand in each cycle.
     """
-    rows = np.concatenate(
-        [
-            control[:, None].astype("<u4"),
-            ports.features.pack(features),
-            ports.mask.pack(mask.astype(np.int64)),
-        ],
-        axis=1,
-    )
+    rows = rows_of(ports, control, features, mask)
     stimuli, answers = work / "stimuli.bin", work / "answers.bin"
     stimuli.write_bytes(np.ascontiguousarray(rows, dtype="<u4").tobytes())
     done = subprocess.run(
@@ -149,10 +160,10 @@ def play(
         raise ToolError(
             f"The simulation stopped with exit code {done.returncode}: {done.stderr.strip()[-200:]}"
         )
-    out = np.fromfile(answers, dtype="<u4").reshape(-1, 1 + ports.logits.words)
+    out = np.fromfile(answers, dtype="<u4").reshape(-1, 1 + ports.answers.words)
     if len(out) != len(rows):
         raise ToolError(f"The simulation answered {len(out)} of {len(rows)} clock cycles.")
-    return out[:, 0].astype(bool), ports.logits.unpack(out[:, 1:])
+    return out[:, 0].astype(bool), ports.answers.unpack(out[:, 1:])
 
 
 def stream(
@@ -176,7 +187,7 @@ def stream(
     if done.returncode:
         why = "an answer changed while it waited" if done.returncode == 3 else done.stderr.strip()[-200:]
         raise ToolError(f"The simulation of the stream stopped with exit code {done.returncode}: {why}")
-    return ports.logits.unpack(np.fromfile(answers, dtype="<u4").reshape(-1, ports.logits.words))
+    return ports.answers.unpack(np.fromfile(answers, dtype="<u4").reshape(-1, ports.answers.words))
 
 
 def _moved(ports: Ports) -> list[Field]:

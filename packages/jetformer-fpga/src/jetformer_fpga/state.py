@@ -46,6 +46,12 @@ class State:
     tensors: dict[str, FixedTensor]
     formats: dict[str, Format]
     header: dict[str, Any] = field(repr=False, default_factory=dict)
+    output: str = "logits"  # of `answers.OUTPUTS`: what the operation "logits" gives
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers leave: C logits, or one class index."""
+        return next(operation.shape[0] for operation in self.graph if operation.name == "logits")
 
     @property
     def input_shape(self) -> tuple[int, int]:

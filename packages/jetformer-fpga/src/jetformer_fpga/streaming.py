@@ -7,14 +7,15 @@ for, and wherever it is up the logits must be those of the jet that entered one 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import simulation
 from .fixed_point import Codes
+from .ports import Ports
 from .project import Project
 from .simulation import RESET, VALID
 from .vectors import Vectors
@@ -22,6 +23,8 @@ from .vectors import Vectors
 IDLE = 8  # clock cycles beyond the latency, to see that nothing follows
 SOME = 64  # jets with gaps between them
 Flags = NDArray[np.bool_]
+# A simulator with the circuit: ports, control, features, mask, a folder to work in -> valid_out and codes in each cycle.
+Play = Callable[[Ports, NDArray[np.uint32], Codes, Flags, Path], tuple[Flags, Codes]]
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,12 @@ def due(control: NDArray[np.uint32], latency: int) -> Flags:
     return up
 
 
-def simulate(loaded: Project, executable: Path, asked: Vectors, expected: Codes) -> tuple[Codes, Timing]:
+def simulate(loaded: Project, play: Play, asked: Vectors, expected: Codes) -> tuple[Codes, Timing]:
     """The circuit's answers to every vector, and its timing. `expected` are the reference's codes."""
     played = stimulus(len(asked), int(loaded.description["latency_cycles"]))
     features = asked.x.reshape(len(asked), -1)[played.rows]
-    with tempfile.TemporaryDirectory(dir=executable.parent) as work:
-        valid, codes = simulation.play(
-            executable, loaded.ports, played.control, features, asked.mask[played.rows], Path(work)
-        )
+    with tempfile.TemporaryDirectory() as work:
+        valid, codes = play(loaded.ports, played.control, features, asked.mask[played.rows], Path(work))
     return read_out(played, valid, codes, expected)
 
 

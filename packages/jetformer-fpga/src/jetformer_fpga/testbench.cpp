@@ -1,7 +1,7 @@
 // Plays a file of stimuli into the circuit, one row a clock cycle, and writes down what comes out in every cycle.
 //
 // A row in is 32-bit words, lowest bits first: control (bit 0 rst, bit 1 valid_in), features, mask.
-// A row out is: valid_out, logits. Outputs are read just before the rising edge that ends their cycle.
+// A row out is: valid_out, the port ANSWERS (a macro). Outputs are read just before the rising edge that ends their cycle.
 
 #include <cstddef>
 #include <cstdint>
@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
     auto circuit = std::make_unique<Vjetformer>(&context);
     using Features = std::remove_reference_t<decltype(circuit->features)>;
     using Mask = std::remove_reference_t<decltype(circuit->mask)>;
-    using Logits = std::remove_reference_t<decltype(circuit->logits)>;
+    using Logits = std::remove_reference_t<decltype(circuit->ANSWERS)>;
     std::vector<std::uint32_t> in(1 + words<Features>() + words<Mask>()), out(1 + words<Logits>());
     while (std::fread(in.data(), 4, in.size(), stimuli) == in.size()) {
         circuit->rst = in[0] & 1;
@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
         circuit->clk = 0;
         circuit->eval();
         out[0] = circuit->valid_out;
-        take(circuit->logits, &out[1]);
+        take(circuit->ANSWERS, &out[1]);
         std::fwrite(out.data(), 4, out.size(), answers);
         circuit->clk = 1;
         circuit->eval();

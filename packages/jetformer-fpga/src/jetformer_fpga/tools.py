@@ -128,6 +128,16 @@ def yosys() -> Tool | None:
     return None
 
 
+@cache
+def icarus() -> Tool | None:
+    """Icarus Verilog (`iverilog` and `vvp`) from PATH, else None: the circuit is then simulated once, not twice."""
+    compiler, runner = shutil.which("iverilog"), shutil.which("vvp")
+    if compiler is None or runner is None:
+        return None
+    found = re.search(r"Icarus Verilog version \S+", _output([compiler, "-V"]))
+    return Tool((compiler,), found[0].replace(" version", ""), "PATH", root=Path(runner)) if found else None
+
+
 def cache_folder(what: str) -> Path:
     """Where results of tools are kept that all designs share."""
     root = os.environ.get("XDG_CACHE_HOME")

@@ -277,6 +277,24 @@ def interpret(program: CombLogic, inputs: NDArray[np.float64]) -> NDArray[np.flo
     return np.asarray(program.predict(np.ascontiguousarray(inputs, dtype=np.float64), n_threads=1))
 
 
+def values(program: CombLogic, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What every operation of the program gives, real `[jets, operations]`."""
+    count = len(program.ops)
+    every = program._replace(
+        shape=(program.shape[0], count),
+        out_idxs=list(range(count)),
+        out_shifts=[0] * count,
+        out_negs=[False] * count,
+    )
+    return interpret(every, inputs)
+
+
+def codes(program: CombLogic, inputs: NDArray[np.float64]) -> Codes:
+    """The same as integers `[jets, operations]`, each on its own grid."""
+    fractions = [int(op.qint.kif[2]) for op in program.ops]
+    return np.rint(np.ldexp(values(program, inputs), fractions)).astype(np.int64)
+
+
 def save(program: CombLogic, path: Path) -> None:
     program.save(path)
 
@@ -483,7 +501,9 @@ def _chain(line: Pipeline, name: str, carried: list[list[int]]) -> str:
         body += [f"    wire [{line.width(n) - 1}:0] s{stage + 1}_v{n};" for n in following]
         ports = [".clk(clk)", *(f".v{n}(s{stage}_v{n})" for n in carried[stage])]
         ports += [f".q{n}(s{stage + 1}_v{n})" for n in following]
-        body.append(f"    {name}_stage{stage} stage{stage} ({', '.join(ports)});")
+        # a line each: Verilator 5.048 loses its way in lines of more than 64 kB
+        connections = ",\n        ".join(ports)
+        body.append(f"    {name}_stage{stage} stage{stage} (\n        {connections}\n    );")
     bit = 0
     for position, (number, kif) in enumerate(zip(program.out_idxs, line.output_formats(), strict=True)):
         width = sum(kif)

@@ -11,12 +11,12 @@ from . import fusion, network, tools, tracer
 from .state import State
 
 TABLE_BITS = 8
-SOURCES = ("fixed_point", "fusion", "graph", "interval", "network", "nodes", "state", "tracer")
+SOURCES = ("answers", "fixed_point", "fusion", "graph", "interval", "network", "nodes", "state", "tracer")
 
 
 def traced(loaded: State, state_path: Path) -> Any:
     """From the cache where the same state was traced by the same code and tracer before."""
-    place = tools.cache_folder("programs") / f"{_key(state_path)}.json.gz"
+    place = tools.cache_folder("programs") / f"{_key(state_path, loaded.output)}.json.gz"
     if place.is_file():
         return tracer.load(place)
     program = tracer.trace(fusion.fuse(network.build(loaded), TABLE_BITS))
@@ -27,8 +27,8 @@ def traced(loaded: State, state_path: Path) -> Any:
     return program
 
 
-def _key(state_path: Path) -> str:
+def _key(state_path: Path, output: str) -> str:
     here = Path(__file__).parent
-    parts = [state_path.read_bytes(), tracer.version().encode()]
+    parts = [state_path.read_bytes(), output.encode(), tracer.version().encode()]
     parts += [(here / f"{name}.py").read_bytes() for name in SOURCES]
     return hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,10 @@ class Vectors:
         """Inputs that lie on the grid: quantising them gives the codes back."""
         return cls(state.formats["features"].value(x).astype(np.float32), x, mask, names)
 
+    def rows(self, chosen: Sequence[int]) -> Vectors:
+        at = list(chosen)
+        return Vectors(self.values[at], self.x[at], self.mask[at], tuple(self.names[row] for row in at))
+
     def __len__(self) -> int:
         return len(self.x)
 
@@ -56,18 +61,33 @@ def of_file(
         wanted[chosen] = True
         found = reader.read(0, len(wanted)).select(wanted)
     features, mask = padded(found, state.constituents, state.inputs.features, state.inputs.min_pt_gev)
-    values = normalise(features, mask, schema.Normalisation(state.inputs.mean, state.inputs.std))
-    codes = quantise_real(values.astype(np.float64), state.formats["features"])
+    values, codes = _coded(state, features, mask, chosen)
     names = tuple(f"jet {position}" for position in chosen)
     return Vectors(values, codes, mask, names), chosen.astype(np.int64)
 
 
-def inputs_of(state: State, jets: schema.Jets) -> tuple[NDArray[np.float32], Codes, NDArray[np.bool_]]:
-    """Normalised inputs `[jets, P, F]`, their codes, mask `[jets, P]`."""
+def inputs_of(
+    state: State, jets: schema.Jets, positions: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], Codes, NDArray[np.bool_]]:
+    """Normalised inputs `[jets, P, F]`, their codes, mask `[jets, P]`; `positions` are those of the jets in their file."""
     inputs = state.inputs
     features, mask = padded(jets, state.constituents, inputs.features, inputs.min_pt_gev)
-    values = normalise(features, mask, schema.Normalisation(inputs.mean, inputs.std))
-    return values, quantise_real(values.astype(np.float64), state.formats["features"]), mask
+    return *_coded(state, features, mask, positions), mask
+
+
+def _coded(
+    state: State, features: NDArray[np.float32], mask: NDArray[np.bool_], positions: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], Codes]:
+    """Normalised features and their codes. What is beyond a format saturates; what is no number is refused."""
+    values = normalise(features, mask, schema.Normalisation(state.inputs.mean, state.inputs.std))
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row, constituent, feature = (int(axis) for axis in np.argwhere(bad)[0])
+        raise FpgaError(
+            f"jet {positions[row]}, constituent {constituent}: {state.inputs.features[feature]} is "
+            f"{values[row, constituent, feature]}, which no number format holds; clean the file."
+        )
+    return values, quantise_real(values.astype(np.float64), state.formats["features"])
 
 
 def corners(state: State) -> Vectors:

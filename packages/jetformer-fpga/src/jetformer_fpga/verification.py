@@ -7,13 +7,18 @@ the right answers stand at the outputs, whatever `valid_out` says.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +27,40 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from . import project, reference, simulation, streaming, tools, tracer, vectors
-from .errors import FpgaError
+from . import (
+    answers,
+    cross_checks,
+    divergence,
+    project,
+    reference,
+    simulation,
+    state,
+    streaming,
+    tools,
+    tracer,
+    vectors,
+)
+from .errors import FpgaError, ToolError
 from .fixed_point import Codes, Format
 from .project import Project, Task
-from .state import State
 from .streaming import Timing
+
+STREAMED = 1000  # jets through the AXI4-Stream wrapper
 
 
 @dataclass(frozen=True)
 class Leg:
-    """One implementation against the reference. Differences are in least significant bits of the logits."""
+    """One implementation against the reference. Differences are in least significant bits of the answers.
+
+    `first_layer`: where its numbers part from the reference's, as far as they can be looked at.
+    """
 
     name: str
     compared: int
     mismatches: int
     first_mismatch: str
     largest_difference: int
+    first_layer: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +70,7 @@ class Verification:
     mismatches: int
     legs: tuple[Leg, ...]
     pytorch: str
+    icarus: str
     latency_cycles: int | None
     latency_by_answers: int | None
     initiation_interval: float | None
@@ -75,56 +98,133 @@ def verify(
     split: str = "test",
     jets: int | None = None,
     logits: str | Path | None = None,
+    icarus_jets: int = 0,
+    stream: bool = False,
+    again: bool = False,
     task: Task = project._silent,
 ) -> Verification:
     """Compare the four legs on jets of a file and on corner vectors.
 
     Writes `verification.json` into the project, and `answers.safetensors`: the simulated circuit's `logits` float64
-    `[jets, C]` with their `jet_index`, so that the firmware itself can be scored.
+    `[jets, C]` (or what else its answers are) with their `jet_index`, so that the firmware itself can be scored.
+    With `icarus_jets`, so many of the jets also go through Icarus Verilog; with `stream`, a thousand through the wrapper.
     `logits` is a safetensors file with the answers of the quantised PyTorch network: `logits` float64 `[jets, C]` and
     `jet_index` int64 `[jets]`, positions in `data`. Without it the installed jetformer-model is asked; where neither is to
-    be had, three legs are compared and the result says so. Raises FpgaError.
+    be had, three legs are compared and the result says so. Where the same circuit passed with the same jets, options and
+    tools before, that verdict is given back at once, unless `again`. Raises FpgaError.
     """
     loaded = project.load(folder)
     if jets is not None and jets < 1:
         raise FpgaError(f"jets: expected at least 1, got {jets}.")
+    made_from = _made_from(loaded, data, logits, [split, jets, icarus_jets, stream])
+    if not again and (known := _known(loaded, made_from)) is not None:
+        return known
     of_jets, positions = vectors.of_file(loaded.state, data, split, jets)
     corners = vectors.corners(loaded.state)
     asked = corners + of_jets
     expected = reference.logits(loaded.state, asked.x, asked.mask)
     legs, pytorch = [], ""
     with task("PyTorch"):
-        answers, rows, pytorch = _pytorch(loaded, asked, positions, len(corners), logits)
-    if answers is not None:
+        answered, rows, pytorch = _pytorch(loaded, asked, positions, len(corners), logits)
+    if answered is not None:
         legs.append(
-            compare("PyTorch", answers, expected[rows], [asked.names[row] for row in rows], loaded.state)
+            compare("PyTorch", answered, expected[rows], [asked.names[row] for row in rows], loaded.state)
         )
     with task("interpreter"):
-        legs.append(compare("interpreter", interpret(loaded, asked), expected, asked.names, loaded.state))
+        answered = interpret(loaded, asked)
+    legs.append(_judged("interpreter", loaded, asked, answered, expected))
     with task("compiling the circuit") as progress:
         executable = _executable(loaded, progress)
     with task("simulation"):
-        answers, timing = streaming.simulate(loaded, executable, asked, expected)
-    legs.append(compare("Verilog", answers, expected, asked.names, loaded.state))
-    result = _summary(loaded, len(of_jets), len(corners), legs, pytorch, timing)
-    _store(loaded, result, answers[len(corners) :], positions)
+        answered, timing = streaming.simulate(loaded, partial(simulation.play, executable), asked, expected)
+    legs.append(_judged("Verilog", loaded, asked, answered, expected))
+    second = "not asked for"
+    if icarus_jets:
+        with task("Icarus Verilog"):
+            sample = slice(0, len(corners) + icarus_jets)
+            second = _second(loaded, asked.rows(range(len(asked))[sample]), expected[sample], legs)
+    if stream:
+        with task("AXI4-Stream wrapper"):
+            sample = slice(0, len(corners) + STREAMED)
+            legs.append(_streamed(loaded, asked.rows(range(len(asked))[sample]), expected[sample]))
+    result = _summary(loaded, len(of_jets), len(corners), legs, (pytorch, second), timing)
+    _store(loaded, result, answered[len(corners) :], positions, made_from)
     return result
 
 
-def _store(loaded: Project, result: Verification, answers: Codes, positions: NDArray[np.int64]) -> None:
+def _judged(name: str, loaded: Project, asked: vectors.Vectors, codes: Codes, expected: Codes) -> Leg:
+    """A leg, and the first layer where its numbers are others than the reference's."""
+    leg = compare(name, codes, expected, asked.names, loaded.state)
+    if not leg.mismatches:
+        return leg
+    first = int(np.flatnonzero((codes != expected).any(axis=1))[0])
+    others = np.flatnonzero(np.arange(len(asked)) != first)[: divergence.JETS]
+    look = divergence.in_interpreter if name == "interpreter" else divergence.in_verilog
+    return replace(leg, first_layer=look(loaded, asked.rows([first, *others])))
+
+
+def _second(loaded: Project, asked: vectors.Vectors, expected: Codes, legs: list[Leg]) -> str:
+    """Adds the leg of Icarus Verilog; in words what it is, or why it isn't there."""
+    try:
+        codes, timing = cross_checks.by_icarus(loaded, asked, expected)
+    except ToolError as error:
+        return f"not compared: {error}"
+    leg = _judged("Icarus Verilog", loaded, asked, codes, expected)
+    legs.append(replace(leg, mismatches=leg.mismatches + timing.valid_faults))
+    found = tools.icarus()
+    assert found is not None
+    return f"{found.source}: {len(asked)} inputs, latency {timing.latency_cycles} cycles"
+
+
+def _streamed(loaded: Project, asked: vectors.Vectors, expected: Codes) -> Leg:
+    codes = cross_checks.by_stream(loaded, asked)
+    turns = len(codes) // len(asked)
+    return compare("AXI4-Stream", codes, np.tile(expected, (turns, 1)), asked.names * turns, loaded.state)
+
+
+def _made_from(loaded: Project, data: str | Path, logits: str | Path | None, options: list[Any]) -> str:
+    """Of everything that decides the verdict."""
+    with contextlib.suppress(OSError):
+        files = [_file_digest(Path(path)) for path in (loaded.folder / "project.json", data, logits) if path]
+        found = {name: bool(importlib.util.find_spec(name)) for name in ("jetformer_model",)}
+        parts = [*files, project.code_digest(), json.dumps([options, found, _tools()])]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return ""
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _known(loaded: Project, made_from: str) -> Verification | None:
+    """The verdict on the same circuit, jets and options, if it passed and nothing was changed since."""
+    verdict = loaded.folder / "verification.json"
+    if not made_from or not verdict.is_file() or not (loaded.folder / "answers.safetensors").is_file():
+        return None
+    stored = json.loads(verdict.read_text())
+    if stored.get("made_from") != made_from or not stored["passed"] or loaded.changed_files():
+        return None
+    fields = {field.name: stored[field.name] for field in dataclasses.fields(Verification)}
+    return Verification(**fields | {"legs": tuple(Leg(**leg) for leg in stored["legs"])})
+
+
+def _store(
+    loaded: Project, result: Verification, codes: Codes, positions: NDArray[np.int64], made_from: str
+) -> None:
     """The circuit's answers to the jets as `answers.safetensors`, then the verdict as `verification.json`."""
-    logits = loaded.state.formats["logits"].value(answers)
+    values = np.ascontiguousarray(loaded.state.formats["logits"].value(codes))
     place, verdict = loaded.folder / "answers.safetensors", loaded.folder / "verification.json"
-    save_file(
-        {"logits": np.ascontiguousarray(logits), "jet_index": positions}, str(place.with_suffix(".partial"))
-    )
+    save_file({loaded.ports.answers.name: values, "jet_index": positions}, str(place.with_suffix(".partial")))
     os.replace(place.with_suffix(".partial"), place)
-    verdict.with_suffix(".partial").write_text(json.dumps(result.as_json(), indent=1))
+    verdict.with_suffix(".partial").write_text(
+        json.dumps(result.as_json() | {"made_from": made_from}, indent=1)
+    )
     os.replace(verdict.with_suffix(".partial"), verdict)
 
 
 def compare(
-    name: str, codes: Codes, expected: Codes, names: list[str] | tuple[str, ...], state: State
+    name: str, codes: Codes, expected: Codes, names: list[str] | tuple[str, ...], state: state.State
 ) -> Leg:
     """Codes `[rows, C]` of a leg against the reference's."""
     difference = codes - expected
@@ -134,7 +234,7 @@ def compare(
         row = int(np.flatnonzero(wrong)[0])
         column = int(np.flatnonzero(difference[row])[0])
         first = (
-            f"{names[row]}, class {state.class_names[column]}: {int(codes[row, column])} instead of "
+            f"{names[row]}, {answers.names(state)[1][column]}: {int(codes[row, column])} instead of "
             f"{int(expected[row, column])} (in least significant bits)"
         )
     return Leg(name, len(codes), int(wrong.sum()), first, int(np.abs(difference).max(initial=0)))
@@ -162,9 +262,14 @@ def _pytorch(
     file: str | Path | None,
 ) -> tuple[Codes | None, NDArray[np.int64], str]:
     """The codes of the PyTorch leg, the rows that they answer, and in words where they come from."""
-    fmt = loaded.state.formats["logits"]
+    network = state.read(loaded.state_path)
+    fmt = network.formats["logits"]
+
+    def answered(real: NDArray[Any], whose: str) -> Codes:
+        return answers.of_logits(network, loaded.state, _on_grid(real, fmt, whose))
+
     if file is not None:
-        found, index = _stored_logits(Path(file), len(loaded.state.class_names))
+        found, index = _stored_logits(Path(file), len(network.class_names))
         place = {int(position): row for row, position in enumerate(index)}
         rows = np.array(
             [row for row, position in enumerate(positions) if int(position) in place], dtype=np.int64
@@ -173,7 +278,7 @@ def _pytorch(
             raise FpgaError(f"{file}: none of its jets is among the jets compared here; check its jet_index.")
         chosen = found[[place[int(positions[row])] for row in rows]]
         return (
-            _on_grid(chosen, fmt, str(file)),
+            answered(chosen, str(file)),
             rows + corners,
             f"{file}: {rows.size} jets, no corner vectors",
         )
@@ -182,7 +287,7 @@ def _pytorch(
         return None, np.zeros(0, dtype=np.int64), words
     real = _ask_model(loaded, asked)
     return (
-        _on_grid(real, fmt, "jetformer-model"),
+        answered(real, "jetformer-model"),
         np.arange(len(asked)),
         "jetformer-model in this environment",
     )
@@ -242,32 +347,42 @@ def _executable(loaded: Project, progress: Any) -> Path:
         return work / "testbench"
     work.mkdir(exist_ok=True)
     stamp.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=loaded.folder) as name:
-        built = simulation.compile_circuit(loaded.verilog, Path(name), progress)
+    project.sweep(work, "build-")
+    build = work / f"build-{os.getpid()}"
+    try:
+        port = loaded.ports.answers.name
+        built = simulation.compile_circuit(loaded.verilog, build, progress, answers=port)
         os.replace(built, work / "testbench")
+    finally:
+        shutil.rmtree(build, ignore_errors=True)
     stamp.write_text(key)
     return work / "testbench"
 
 
 def _summary(
-    loaded: Project, jets: int, corners: int, legs: list[Leg], pytorch: str, timing: Timing
+    loaded: Project, jets: int, corners: int, legs: list[Leg], words: tuple[str, str], timing: Timing
 ) -> Verification:
     clock = float(loaded.description["assumed_clock_mhz"])
-    found = {
-        "verilator": tools.verilator().source,
-        "c++": tools.compiler().source,
-        "tracer": tracer.version(),
-    }
     return Verification(
         verified_jets=jets,
         corner_vectors=corners,
         mismatches=sum(leg.mismatches for leg in legs),
         legs=tuple(legs),
-        pytorch=pytorch,
+        pytorch=words[0],
+        icarus=words[1],
         **asdict(timing),
         promised_latency_cycles=int(loaded.description["latency_cycles"]),
         assumed_clock_mhz=clock,
         latency_ns=timing.latency_cycles * 1000 / clock if timing.latency_cycles is not None else None,
         changed_files=loaded.changed_files(),
-        versions=project.versions() | found,
+        versions=_tools(),
     )
+
+
+def _tools() -> dict[str, str]:
+    found = {
+        "verilator": tools.verilator().source,
+        "c++": tools.compiler().source,
+        "tracer": tracer.version(),
+    }
+    return project.versions() | found

@@ -5,13 +5,18 @@ from __future__ import annotations
 from .ports import TOP, Ports
 
 AXIS = f"{TOP}_axis"
-FULL_PART = {"xcvu13p": "xcvu13p-flga2577-2-e"}
+FULL_PART = {
+    "xcvu13p": "xcvu13p-flga2577-2-e",
+    "xcvu9p": "xcvu9p-flga2104-2-e",
+    "xczu7ev": "xczu7ev-ffvc1156-2-e",
+    "xcku5p": "xcku5p-ffvb676-2-e",
+}
 
 
 def stream_widths(ports: Ports) -> tuple[int, int]:
     """Bits of the streams in and out: whole bytes, as AXI4-Stream wants them."""
     inside = ports.features.width + ports.mask.width
-    return (inside + 7) // 8 * 8, (ports.logits.width + 7) // 8 * 8
+    return (inside + 7) // 8 * 8, (ports.answers.width + 7) // 8 * 8
 
 
 def axis(ports: Ports, latency_cycles: int) -> str:
@@ -21,7 +26,7 @@ def axis(ports: Ports, latency_cycles: int) -> str:
     lost however long the receiver waits, and a receiver that is always ready gets one jet in every cycle.
     """
     into, out = stream_widths(ports)
-    features, mask, logits = ports.features.width, ports.mask.width, ports.logits.width
+    features, mask, logits = ports.features.width, ports.mask.width, ports.answers.width
     address = max((latency_cycles + 2 - 1).bit_length(), 1)
     depth = 1 << address
     padding = f"{{{out - logits}'d0, queue[head]}}" if out > logits else "queue[head]"
@@ -59,7 +64,7 @@ module {AXIS} (
         .features(s_axis_tdata[{features - 1}:0]),
         .mask(s_axis_tdata[{features + mask - 1}:{features}]),
         .valid_out(done),
-        .logits(logits)
+        .{ports.answers.name}(logits)
     );
 
     always @(posedge aclk) begin
@@ -93,7 +98,7 @@ def vhdl(ports: Ports, latency_cycles: int) -> str:
     inner += [
         ("mask", "in", ports.mask.width),
         ("valid_out", "out", 0),
-        ("logits", "out", ports.logits.width),
+        (ports.answers.name, "out", ports.answers.width),
     ]
     lines = ";\n".join(
         f"            {name} : {direction} "
@@ -102,7 +107,7 @@ def vhdl(ports: Ports, latency_cycles: int) -> str:
     )
     outer = lines.replace("            ", "        ")
     connections = ", ".join(f"{name} => {name}" for name, _, _ in inner)
-    return f"""-- {TOP}_vhdl: {TOP} for designs in VHDL; logits leave {latency_cycles} cycles after their jet. See ports.md.
+    return f"""-- {TOP}_vhdl: {TOP} for designs in VHDL; answers leave {latency_cycles} cycles after their jet. See ports.md.
 library ieee;
 use ieee.std_logic_1164.all;
 

@@ -101,6 +101,20 @@ def test_columns_are_those_of_the_model(
         }
 
 
+def test_the_model_reads_the_scores(small_state: Path, jets: Path, tmp_path: Path, own_cache: Path) -> None:
+    score_files = pytest.importorskip(
+        "jetformer_model.score_files", reason="jetformer-model is not installed here"
+    )
+    emulation.emulate(small_state, jets, tmp_path / "scores.h5", split="test")
+    loaded = state.read(small_state)
+    asked, positions = vectors.of_file(loaded, jets, "test", None)
+    logits = loaded.formats["logits"].value(reference.logits(loaded, asked.x, asked.mask))
+    found, names, min_pt_gev = score_files.stored_logits(tmp_path / "scores.h5", positions[::-1])
+    assert (names, min_pt_gev) == (loaded.class_names, loaded.inputs.min_pt_gev)
+    expected = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(found[::-1], expected, atol=1e-5)
+
+
 def test_without_a_compiler_the_reference_answers(
     small_state: Path, jets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,7 @@ def test_wrong_answers_of_pytorch_are_seen(
     result = verification.verify(firmware.folder, jets, split="all", logits=tmp_path / "wrong.safetensors")
     assert not result.passed
     assert result.legs[0].mismatches == 1
-    assert result.legs[0].first_mismatch.startswith("jet 7, class W")
+    assert result.legs[0].first_mismatch.startswith("jet 7, logit W")
     arrays["logits"][7, 2] += 0.001
     save_file(arrays, str(tmp_path / "off.safetensors"))
     with pytest.raises(FpgaError, match="grid"):

@@ -42,7 +42,7 @@ def test_registers_are_those_of_the_verilog(program: tracer.CombLogic) -> None:
 
 
 def test_ports_pack_and_unpack(odd_state: state.State, rng: np.random.Generator) -> None:
-    for port in (ports.ports_of(odd_state).features, ports.ports_of(odd_state).logits):
+    for port in (ports.ports_of(odd_state).features, ports.ports_of(odd_state).answers):
         low = [-k * 2 ** (i + f) for k, i, f in (field.kif for field in port.fields)]
         high = [2 ** (i + f) for _, i, f in (field.kif for field in port.fields)]
         codes = rng.integers(low, high, size=(23, len(low)))

@@ -56,7 +56,7 @@ def test_a_queue_without_room_is_noticed(firmware: project.Project, jets: Path, 
 def test_the_texts_name_the_ports(firmware: project.Project) -> None:
     vhdl = (firmware.folder / "vhdl" / "jetformer_vhdl.vhd").read_text()
     ports = firmware.ports
-    for name, width in (("features", ports.features.width), ("logits", ports.logits.width)):
+    for name, width in (("features", ports.features.width), ("logits", ports.answers.width)):
         assert len(re.findall(rf"{name} : \w+ std_logic_vector\({width - 1} downto 0\)", vhdl)) == 2
     build = (firmware.folder / "vivado" / "build.tcl").read_text()
     assert "set_part xcvu13p-flga2577-2-e" in build
@@ -67,3 +67,11 @@ def test_the_texts_name_the_ports(firmware: project.Project) -> None:
 
 def test_streams_are_whole_bytes(firmware: project.Project) -> None:
     assert all(width % 8 == 0 for width in wrappers.stream_widths(firmware.ports))
+
+
+def test_lines_of_verilog_are_short(firmware: project.Project) -> None:
+    """Verilator 5.048 loses its way in lines of more than 64 kB, which a wide network would have."""
+    assert (
+        max(len(line) for path in firmware.verilog.glob("*.v") for line in path.read_text().splitlines())
+        < 500
+    )

@@ -71,6 +71,41 @@ def require_writer(path: str | os.PathLike[str]) -> Callable[[Path, str], Abstra
     return WRITERS[suffix]
 
 
+def stored_logits(
+    path: str | os.PathLike[str], jet_index: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], tuple[str, ...], float]:
+    """Logarithms of scores [jets, classes] of an HDF5 file for the jets at `jet_index`, class names, and min_pt_gev.
+
+    `jetformer-model predict` and `jetformer-fpga emulate` write such files; one that scores several files is refused,
+    since a position then says nothing. Scores below 1e-30 count as that. Raises ModelError.
+    """
+    try:
+        with h5py.File(path) as file:
+            about = json.loads(file.attrs["about"])
+            columns = {name: column[:] for name, column in file["scores"].items()}
+            names = tuple(about["class_names"])
+            scores = np.stack(
+                [columns[f"score_{re.sub(r'[^0-9A-Za-z_]', '_', name)}"] for name in names], axis=1
+            )
+            stored, files = columns["jet_index"], columns["file_index"]
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{path}: expected HDF5 scores as `predict --out scores.h5` writes them ({error})"
+        ) from error
+    if files.any():
+        raise ModelError(f"{path}: it holds scores of several files; score one file, and evaluate that")
+    order = np.argsort(stored, kind="stable")
+    place = np.minimum(np.searchsorted(stored, jet_index, sorter=order), max(len(stored) - 1, 0))
+    found = stored[order[place]] == jet_index if len(stored) else np.zeros(len(jet_index), bool)
+    if not found.all():
+        raise ModelError(
+            f"{path}: {(~found).sum():,} of {len(found):,} jets have no scores, jet {jet_index[~found][0]} among them; "
+            "were they made from this file and split?"
+        )
+    chosen = scores[order[place]].astype(np.float64)
+    return np.log(np.maximum(chosen, 1e-30)), names, float(about.get("min_pt_gev", 0.0))
+
+
 @contextmanager
 def _root(path: Path, about: str) -> Iterator[Append]:
     uproot = require("uproot", "root")

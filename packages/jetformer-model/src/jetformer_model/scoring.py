@@ -146,6 +146,7 @@ def describe(scoring: Scoring, model: str | os.PathLike[str], split: str) -> dic
         "model_sha256": file_sha256(model),
         "runtime": scoring.scorer.runtime,
         "class_names": list(scoring.scorer.class_names),
+        "min_pt_gev": scoring.scorer.inputs.min_pt_gev,
         "files": [str(path) for path in scoring.files],
         "split": split,
     }

@@ -67,6 +67,29 @@ def test_a_file_without_jet_pt_is_told(state: Path, tmp_path: Path) -> None:
     assert json.loads(result.stdout)["accuracy_in_bins"].keys() == {"multiplicity"}
 
 
+def test_stored_scores_are_evaluated_as_their_network(state: Path, jets_file: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.h5"
+    predicted = CliRunner().invoke(
+        app, ["predict", str(jets_file), "--model", str(state), "--out", str(scores)]
+    )
+    assert predicted.exit_code == 0, predicted.output
+    found, expected = (
+        json.loads(evaluate(source, jets_file, "--resamples", 0, "--json").stdout)
+        for source in (scores, state)
+    )
+    assert found["accuracy"] == expected["accuracy"]
+    assert found["loss"] == pytest.approx(expected["loss"], abs=1e-5)
+    assert found["auc"] == pytest.approx(expected["auc"], abs=1e-3)
+
+
+def test_scores_of_other_jets_are_refused(state: Path, jets_file: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.h5"
+    command = ["predict", str(jets_file), "--model", str(state), "--out", str(scores), "--split", "train"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert "jets have no scores" in str(evaluate(scores, jets_file).exception)
+    assert "expected HDF5 scores" in str(evaluate(jets_file, jets_file).exception)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     (

@@ -17,6 +17,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from ..errors import FpgaError
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -42,3 +44,14 @@ def task(name: str) -> Iterator[Any]:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def words_of(text: str, kind: type) -> list[str]:
+    """Words with commas between them, each of which `kind` must take."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        for word in words:
+            kind(word)
+    except ValueError:
+        raise FpgaError(f"'{text}': expected numbers with commas between them.") from None
+    return words

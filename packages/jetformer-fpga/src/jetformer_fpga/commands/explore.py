@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import exploration, project
-from ..errors import FpgaError
-from .application import AsJson, app, task
+from .application import AsJson, app, task, words_of
 
 
 @app.command()
@@ -39,9 +38,9 @@ def explore(
     with task("pipelines") as progress:
         found = exploration.explore(
             state,
-            stage_delays=[float(word) for word in _words(stage_delays, float)],
-            table_bits=[int(word) for word in _words(table_bits, int)],
-            depths=[int(word) for word in _words(depths, int)],
+            stage_delays=[float(word) for word in words_of(stage_delays, float)],
+            table_bits=[int(word) for word in words_of(table_bits, int)],
+            depths=[int(word) for word in words_of(depths, int)],
             clock_mhz=clock_mhz,
             progress=progress,
         )
@@ -53,16 +52,6 @@ def explore(
         print(json.dumps([point.as_json() for point in found], indent=1))
     else:
         Console().print(_table(found, clock_mhz))
-
-
-def _words(text: str, kind: type) -> list[str]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    try:
-        for word in words:
-            kind(word)
-    except ValueError:
-        raise FpgaError(f"'{text}': expected numbers with commas between them.") from None
-    return words
 
 
 def _table(found: list[exploration.Point], clock_mhz: float) -> Table:

@@ -38,6 +38,9 @@ def synth(
     multipliers: Annotated[
         str, typer.Option(help="Where products of signals go: lut, dsp, or auto (the tools decide).")
     ] = "auto",
+    output: Annotated[
+        str, typer.Option(help="What leaves the circuit: logits, argmax (a class index), log-probabilities.")
+    ] = "logits",
     resources: Annotated[bool, typer.Option(help="Count LUT, FF, DSP and BRAM with Yosys.")] = True,
     backend: Annotated[str, typer.Option(help="rtl (Verilog) or allo (HLS C++ through Allo).")] = "rtl",
     mode: Annotated[
@@ -65,6 +68,7 @@ def synth(
         clock_mhz=clock_mhz,
         part=part,
         multipliers=multipliers,
+        output=output,
         measure_resources=resources,
         task=task,
     )
@@ -91,4 +95,7 @@ def _synth_table(description: dict[str, Any]) -> Table:
             for name in ("lut", "ff", "dsp", "bram")
         )
         table.add_row(f"resources of {found['part']}", "\n".join(counts), found["resource_source"])
+        for place, there in found["multipliers_in"].items():
+            told = f"LUT {there['lut']:,}, DSP {there['dsp']:,}"
+            table.add_row(f"with multipliers in {place.upper()}", told, "the same")
     return table

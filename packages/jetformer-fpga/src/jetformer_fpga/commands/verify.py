@@ -25,13 +25,30 @@ def verify(
         Path | None,
         typer.Option(help="Answers of the quantised PyTorch network (safetensors: logits, jet_index)."),
     ] = None,
+    icarus: Annotated[
+        int, typer.Option(min=0, help="Simulate so many jets in Icarus Verilog, too, where it is on PATH.")
+    ] = 0,
+    stream: Annotated[bool, typer.Option("--stream", help="Verify the AXI4-Stream wrapper, too.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also where the same passed before and nothing was changed.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """jetformer-fpga verify firmware --data jets.h5
 
     Compare PyTorch, the integer reference, the tracer's interpreter and the circuit in simulation, bit by bit.
     """
-    result = verification.verify(folder, data, split=split, jets=jets, logits=logits, task=task)
+    result = verification.verify(
+        folder,
+        data,
+        split=split,
+        jets=jets,
+        logits=logits,
+        icarus_jets=icarus,
+        stream=stream,
+        again=again,
+        task=task,
+    )
     if as_json:
         print(json.dumps(result.as_json(), indent=1))
     else:
@@ -48,6 +65,7 @@ def _verify_table(result: verification.Verification) -> Table:
         table.add_row(leg.name, f"{leg.compared:,}", f"{leg.mismatches:,}", leg.first_mismatch or "none")
     table.add_section()
     table.add_row("PyTorch", "", "", result.pytorch)
+    table.add_row("Icarus Verilog", "", "", result.icarus)
     table.add_row("jets", f"{result.verified_jets:,}", "", f"and {result.corner_vectors} corner vectors")
     timing = (
         f"{result.latency_cycles} cycles by valid_out, {result.latency_by_answers} by the answers themselves"
@@ -66,7 +84,8 @@ def _fault(result: verification.Verification) -> str:
         if leg.mismatches:
             return (
                 f"{leg.name} differs from the reference on {leg.mismatches} of {leg.compared} inputs, by up to "
-                f"{leg.largest_difference} least significant bits; the first is {leg.first_mismatch}."
+                f"{leg.largest_difference} least significant bits; the first is {leg.first_mismatch}"
+                f"{f'; {leg.first_layer}' if leg.first_layer else ''}."
             )
     return (
         f"The circuit's timing is not as promised: latency {result.latency_cycles} (by answers {result.latency_by_answers}) "

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
+from numpy.typing import NDArray
 from rich.table import Table
 from safetensors.torch import save_file
 
+from jetformer_data.schema import Reader
+from jetformer_data.splitting import file_mask
 from jetformer_model import plotting, training
 from jetformer_model.bootstrap import COVERAGE, Estimate
-from jetformer_model.commands.application import AsJson, DataFile, StateFile, app, console
+from jetformer_model.commands.application import AsJson, DataFile, app, console
 from jetformer_model.dataset import open_split
+from jetformer_model.errors import ModelError
 from jetformer_model.jet_axes import JetAxis, jet_axes
 from jetformer_model.performance import RESAMPLES, Performance, measure_performance
 from jetformer_model.plots import draw_performance
+from jetformer_model.score_files import stored_logits
 from jetformer_model.state import load, require_folder
 
 
 @app.command()
 def evaluate(
-    state: StateFile,
+    state: Annotated[
+        Path,
+        typer.Argument(help="A state file (.safetensors), or scores (.h5) of the jets, whoever made them."),
+    ],
     data: DataFile,
     split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "test",
     logits: Annotated[
@@ -41,23 +50,22 @@ def evaluate(
     """Accuracy, AUC, background rejection and calibration of any tagger, with intervals of 68 %.
 
     jetformer-model evaluate tiny.safetensors jets.h5 --plots pictures
+
+    jetformer-model evaluate scores.h5 jets.h5
     """
     if logits is not None:
         require_folder(logits)
     if plots is not None:
         plotting.require_plots()
-    loaded = load(state)
-    jets = open_split(data, split, loaded.inputs, loaded.constituents, loaded.class_names)
-    scores = training.predict(loaded.network, jets)
+    answered = (_answers_of_scores if state.suffix == ".h5" else _answers_of_state)(state, data, split)
     if logits is not None:
-        save_file(
-            {"logits": torch.from_numpy(scores), "labels": jets.labels, "jet_index": jets.index}, logits
-        )
-    axes = jet_axes(data, split, loaded.inputs.min_pt_gev)
+        arrays = {"logits": answered.logits, "labels": answered.labels, "jet_index": answered.jet_index}
+        save_file({name: torch.from_numpy(array) for name, array in arrays.items()}, logits)
+    axes = jet_axes(data, split, answered.min_pt_gev)
     if all(axis.name != "jet_pt" for axis in axes):
         typer.echo(f"{data}: jet_pt is not stored, so there are no bins of jet pt", err=True)
     found = measure_performance(
-        scores, jets.labels.numpy(), loaded.class_names, axes, resamples=resamples, seed=seed
+        answered.logits, answered.labels, answered.class_names, axes, resamples=resamples, seed=seed
     )
     if as_json:
         print(json.dumps(found.as_dict(), indent=2))
@@ -66,6 +74,38 @@ def evaluate(
     if plots is not None:
         with plotting.style():
             plotting.save_figures(dict(draw_performance(found, state.stem)), plots)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """logits [jets, classes], labels [jets], jet_index [jets]: the jets of a split, in the order of their file."""
+
+    logits: NDArray[Any]
+    labels: NDArray[np.int64]
+    jet_index: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    min_pt_gev: float
+
+
+def _answers_of_state(state: Path, data: Path, split: str) -> _Answered:
+    loaded = load(state)
+    jets = open_split(data, split, loaded.inputs, loaded.constituents, loaded.class_names)
+    logits = training.predict(loaded.network, jets)
+    labels, index = jets.labels.numpy(), jets.index.numpy()
+    return _Answered(logits, labels, index, loaded.class_names, loaded.inputs.min_pt_gev)
+
+
+def _answers_of_scores(scores: Path, data: Path, split: str) -> _Answered:
+    with Reader(data) as reader:
+        index = np.flatnonzero(file_mask(reader, split))
+        labels = reader.per_jet("labels")[index]
+        names = reader.read(0, 0).class_names
+    logits, class_names, min_pt_gev = stored_logits(scores, index)
+    if names != class_names:
+        raise ModelError(
+            f"{data}: its classes are {', '.join(names)}, those of {scores} {', '.join(class_names)}"
+        )
+    return _Answered(logits, labels, index, class_names, min_pt_gev)
 
 
 def _print(found: Performance) -> None:
