@@ -20,9 +20,7 @@ def parsed(project: Path, part: str) -> dict[str, Any]:
     except (OSError, ElementTree.ParseError) as error:
         raise ToolError(f"{path}: no report of Vitis HLS there ({error}).") from error
     latency, period = _number(root, path, ".//Worst-caseLatency"), _clock(root, path)
-    counts = {
-        key: int(_number(root, path, f".//AreaEstimates/Resources/{name}")) for key, name in NAMES.items()
-    }
+    lut, ff, dsp, bram = (int(_number(root, path, f".//AreaEstimates/Resources/{name}")) for name in NAMES)
     version = root.findtext(".//ReportVersion/Version", "").strip()
     source = f"Vitis HLS {version}, estimated by C synthesis, neither placed nor routed".replace("  ", " ")
     return {
@@ -30,11 +28,11 @@ def parsed(project: Path, part: str) -> dict[str, Any]:
         "latency_ns": latency * period,
         "initiation_interval": int(_number(root, path, ".//Interval-max")),
         "estimated_clock_ns": _number(root, path, ".//EstimatedClockPeriod"),
-        "resources": Resources(**counts, part=part, source=source).as_json(),
+        "resources": Resources(lut, ff, dsp, bram, part=part, source=source).as_json(),
     }
 
 
-NAMES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram": "BRAM_18K"}
+NAMES = ("LUT", "FF", "DSP", "BRAM_18K")
 
 
 def _number(root: ElementTree.Element, path: Path, where: str) -> float:
