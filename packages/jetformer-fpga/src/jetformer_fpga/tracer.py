@@ -224,7 +224,8 @@ def _quantised(wire: FVariable, k: int, i: int, f: int) -> FVariable:
         return _constant(low if wire.high <= low else high)
     upper = wire._wrap(int(wire.kif[0]), int(wire.kif[1]), -i)
     kept = wire._wrap(k, i, f)
-    steps = np.arange(round(upper.low * 2.0**-i), round(upper.high * 2.0**-i) + 1)
+    stride = max(round(upper.step * 2.0**-i), 1)  # the wire's own grid may be coarser than the whole format
+    steps = np.arange(round(upper.low * 2.0**-i), round(upper.high * 2.0**-i) + 1, stride)
     outside = upper.lookup(((steps < -k) | (steps > 0)).astype(np.float64))
     if wire.low >= low:
         return outside.msb_mux(high, kept)
