@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import tomli_w
@@ -14,18 +16,20 @@ from jetformer_model.config import PRESETS
 from jetformer_model.optimisation import Recipe
 
 _LINEAR = "jetformer-linformer"
-# Fields of a recipe that are no options of the command
-_NO_OPTIONS = ("seed", "warm_up")
+# Fields of a recipe that are no options of the command, and so have to have their usual values
+_FIXED = ("warm_up", "betas", "plateau_factor", "plateau_patience")
 
 
 def options(candidate: Candidate, request: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Names of options and their values. `request`: what all trials have in common."""
     asked, settings = dict(request), candidate.settings
     recipe = asked["recipe"] | {name: settings[name] for name in TRAINING if name in settings}
-    if recipe.get("warm_up", Recipe.warm_up) != Recipe.warm_up:
-        raise SearchError(
-            "the recipe's warm_up is not the usual one, and `jetformer-model train` has no option for it"
-        )
+    usual = json.loads(json.dumps(asdict(Recipe())))
+    for name in _FIXED:
+        if recipe.get(name, usual[name]) != usual[name]:
+            raise SearchError(
+                f"the recipe's {name} is not the usual one, and `jetformer-model train` has no option for it"
+            )
     sizes = {name: value for name, value in PRESETS[PRESET].items() if name in SIZES}
     sizes |= {name: asked[name] for name in ("norm", "activation") if asked.get(name) is not None}
     sizes |= {name: settings[name] for name in SIZES if name in settings}
@@ -37,7 +41,7 @@ def options(candidate: Candidate, request: Mapping[str, Any], seed: int) -> dict
         **sizes,
         "features": ",".join(asked["features"]),
         "min_pt": asked["min_pt_gev"],
-        **{name: value for name, value in recipe.items() if name not in _NO_OPTIONS},
+        **{name: value for name, value in recipe.items() if name not in (*_FIXED, "seed")},
         "seed": seed,
     }
     return {name.replace("_", "-"): value for name, value in chosen.items() if value is not None}

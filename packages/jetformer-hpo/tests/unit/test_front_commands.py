@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import sys
@@ -27,6 +28,7 @@ from jetformer_hpo.commands import front as front_command
 from jetformer_hpo.space import Space
 from jetformer_hpo.study import agree_on, make_study, open_storage
 from jetformer_model.cli import app as model
+from jetformer_model.optimisation import Recipe
 from jetformer_model.state import load
 
 COMMANDS = (front_command, export_command, confirm_command)
@@ -118,7 +120,7 @@ def request_(jets: Path) -> dict[str, Any]:
         "constituents": 5,
         "norm": "batch",
         "activation": "relu",
-        "recipe": {"epochs": 2, "batch_size": 64, "patience": 3},
+        "recipe": json.loads(json.dumps(dataclasses.asdict(Recipe(epochs=2, batch_size=64, patience=3)))),
         "objectives": ["accuracy", "flops"],
         "seed": 3,
     }
