@@ -24,7 +24,7 @@ RECIPE = Recipe(
     scheduler="plateau",
     plateau_factor=0.8,
     plateau_patience=5,
-    betas=(0.9, 0.98),
+    beta2=0.98,
 )
 
 

@@ -159,7 +159,7 @@ def test_binarize_then_evaluate(trained_file: Path, jets_file: Path, tmp_path: P
     state = load(out)
     assert state.kind == "one_bit"
     assert state.provenance["binarize"]["test"] == found["test"]
-    assert state.provenance["binarize"]["settings"]["recipe"]["betas"] == [0.9, 0.98]
+    assert state.provenance["binarize"]["settings"]["recipe"]["beta2"] == 0.98
     command_line = [sys.executable, "-m", "jetformer_model", "evaluate", out, jets_file, "--json"]
     done = subprocess.run([str(word) for word in command_line], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["accuracy"] == pytest.approx(found["test"]["after"]["accuracy"], abs=1e-6)

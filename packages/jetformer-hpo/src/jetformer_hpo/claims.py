@@ -15,7 +15,6 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    func,
     insert,
     select,
     update,
@@ -48,23 +47,23 @@ class Claims:
         self.study = _CLAIMS.c.study_id == study_id
         self.study_id = study_id
 
-    def claim(self, point: Point, trial: int, slots: int) -> int | None:
-        """The trial that has the point: `trial` if nobody had it before; None if nobody has and all slots are taken."""
-        while True:
-            with self.engine.begin() as connection:
-                holder = connection.execute(self._holder(point)).scalar()
-                if holder is not None:
-                    return int(holder)
-                taken = connection.execute(select(func.count()).where(self.study)).scalar() or 0
-                if taken >= slots:
-                    return None
+    def claim(self, point: Point, trial: int, slots: int, taken: int) -> bool:
+        """Whether the point is the trial's now: nobody had it, and not all slots are taken.
+
+        taken: how many were when somebody looked last
+        """
+        while taken < slots:
             row = {"study_id": self.study_id, "point": _key(point), "slot": taken, "trial": trial}
             try:
                 with self.engine.begin() as connection:
                     connection.execute(insert(_CLAIMS).values(row))
-                return trial
+                return True
             except IntegrityError:  # somebody took the point or the slot in between
-                continue
+                claimed = self.points()
+                if point in claimed:
+                    return False
+                taken = len(claimed)
+        return False
 
     def take_over(self, point: Point, before: int, trial: int) -> bool:
         """Give a point from a trial that died to another; False if somebody else was faster."""
@@ -72,19 +71,11 @@ class Claims:
         with self.engine.begin() as connection:
             return connection.execute(update(_CLAIMS).where(*mine).values(trial=trial)).rowcount == 1
 
-    def count(self) -> int:
-        """How many points are claimed."""
-        with self.engine.begin() as connection:
-            return int(connection.execute(select(func.count()).where(self.study)).scalar() or 0)
-
     def points(self) -> dict[Point, int]:
         """All points that are claimed, and by which trials."""
         with self.engine.begin() as connection:
             rows = connection.execute(select(_CLAIMS.c.point, _CLAIMS.c.trial).where(self.study)).all()
         return {tuple(json.loads(point)): trial for point, trial in rows}
-
-    def _holder(self, point: Point):  # type: ignore[no-untyped-def]  # SQLAlchemy's types are long
-        return select(_CLAIMS.c.trial).where(self.study, _CLAIMS.c.point == _key(point))
 
 
 def _key(point: Point) -> str:

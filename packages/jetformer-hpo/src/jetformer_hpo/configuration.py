@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -17,14 +16,14 @@ from jetformer_model.optimisation import Recipe
 
 _LINEAR = "jetformer-linformer"
 # Fields of a recipe that are no options of the command, and so have to have their usual values
-_FIXED = ("warm_up", "betas", "plateau_factor", "plateau_patience")
+_FIXED = ("warm_up", "beta1", "beta2", "plateau_factor", "plateau_patience")
 
 
 def options(candidate: Candidate, request: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Names of options and their values. `request`: what all trials have in common."""
     asked, settings = dict(request), candidate.settings
     recipe = asked["recipe"] | {name: settings[name] for name in TRAINING if name in settings}
-    usual = json.loads(json.dumps(asdict(Recipe())))
+    usual = asdict(Recipe())
     for name in _FIXED:
         if recipe.get(name, usual[name]) != usual[name]:
             raise SearchError(

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -128,17 +129,19 @@ class Search:
     def _take_over_a_dead_one(self, claimed: dict[Point, int], trials: Sequence[FrozenTrial]) -> bool:
         for point, holder in claimed.items():
             if trials[holder].state is TrialState.FAIL and not is_spent(trials[holder]):
-                return self._begin(point, holder)
+                return self._begin(point, partial(self.claims.take_over, point, holder))
         return False
 
     def _begin_a_new_one(self, claimed: dict[Point, int]) -> bool:
         if len(claimed) >= self.budget:
             return False
         point = self.proposer.propose()
-        return point is not None and self._begin(point)
+        return point is not None and self._begin(
+            point, lambda trial: self.claims.claim(point, trial, self.budget, len(claimed))
+        )
 
-    def _begin(self, point: Point, before: int | None = None) -> bool:
-        """Make a trial, and train the point unless somebody else was faster. `before`: the dead trial that had it."""
+    def _begin(self, point: Point, claim: Callable[[int], bool]) -> bool:
+        """Make a trial, and train the point unless somebody else was faster to claim it."""
         template = create_trial(
             state=TrialState.RUNNING,
             params=self.space.parameters(point),
@@ -150,7 +153,7 @@ class Search:
         self.storage.record_heartbeat(trial)
         self.alive.add(trial)
         number = self.storage.get_trial_number_from_id(trial)
-        if not self._claim(point, number, before):
+        if not claim(number):
             self._end(trial, {}, None)
             self.proposer.diverge()
             return True
@@ -160,11 +163,6 @@ class Search:
         (folder / "request.json").write_text(json.dumps(request, indent=1))
         self.running.append(Running(trial, point, Worker(self.work, folder, self.time_limit)))
         return True
-
-    def _claim(self, point: Point, number: int, before: int | None) -> bool:
-        if before is None:
-            return self.claims.claim(point, number, self.budget) == number
-        return self.claims.take_over(point, before, number)
 
     def _finish_those_done(self) -> None:
         for running in [running for running in self.running if running.worker.is_done]:

@@ -44,7 +44,7 @@ class TestArraySchema(ReaderContract):
 def test_versions_are_those_this_package_was_written_for() -> None:
     assert schema.VERSION.split(".")[0] == "1"
     assert FLOPS_VERSION.split(".")[0] == "1"
-    assert state.INTERFACE_VERSION.split(".")[0] == "1"
+    assert state.INTERFACE_VERSION.split(".")[0] == "2"
 
 
 def test_a_trial_leaves_a_valid_state_and_the_counter_s_flops(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class Recipe:
     scheduler: "onecycle": cosine up from a 25th and down to a 10,000th of the start, stepped a batch; "cosine": down to 0,
         stepped an epoch; "plateau": times `plateau_factor` after `plateau_patience` epochs without a better validation
         loss, not below 1e-4
-    betas: of AdamW
+    beta1, beta2: of AdamW
     warm_up: the share of OneCycle's steps before the peak
     decay_all: weight decay on norms, biases and the class token too, as published; they have no reason to be small
     clip_norm: longest gradient, over all parameters together; None: as it is
@@ -45,7 +45,8 @@ class Recipe:
     precision: Literal["fp32", "bf16"] = "fp32"
     plateau_factor: float = 0.5
     plateau_patience: int = 2
-    betas: tuple[float, float] = (0.9, 0.999)
+    beta1: float = 0.9
+    beta2: float = 0.999
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -73,7 +74,7 @@ def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
         lr=recipe.learning_rate,
-        betas=recipe.betas,
+        betas=(recipe.beta1, recipe.beta2),
         fused=on_gpu or None,  # one kernel instead of many; on a CPU as PyTorch prefers
     )
 
