@@ -120,7 +120,7 @@ def request_(jets: Path) -> dict[str, Any]:
         "constituents": 5,
         "norm": "batch",
         "activation": "relu",
-        "recipe": dataclasses.asdict(Recipe(epochs=2, batch_size=64, patience=3)))),
+        "recipe": dataclasses.asdict(Recipe(epochs=2, batch_size=64, patience=3)),
         "objectives": ["accuracy", "flops"],
         "seed": 3,
     }
