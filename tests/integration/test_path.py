@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from jetformer_compress import Widths, prune, quantize
+from jetformer_compress import Pruning, Widths, prune, quantize
 from jetformer_data import schema
 from jetformer_model import Architecture, Recipe, State, load, save, tagging_data, train
 from jetformer_model.flops import flops
@@ -67,7 +67,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
     )
     data = tagging_data(jets, constituents=SMALL.constituents)
     trained = train(data, SMALL, recipe=RECIPE).state
-    pruned = prune(trained, data, steps=2, recipe=replace(RECIPE, epochs=2)).state
+    pruned = prune(trained, data, Pruning(steps=2), replace(RECIPE, epochs=2)).state
     fixed_point = quantize(pruned, data, Widths(weights=4, activations=6), replace(RECIPE, epochs=2)).state
     for name, state in {"float": trained, "pruned": pruned, "fixed_point": fixed_point}.items():
         save(folder / f"{name}.safetensors", state)
