@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from jetformer_hpo.workers import Failed, Worker
 
 # Away from the small numbers that people give to searches.
 FIRST_SEED = 1_000_001
-_POLL = 0.02
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,10 @@ def _outcomes(
         while waiting or running:
             while waiting and len(running) < workers:
                 running.append((waiting[-1], waiting.pop().start(common, folder)))
+            wait([worker.sentinel for _, worker in running])
             for repetition, worker in [one for one in running if one[1].is_done]:
                 running.remove((repetition, worker))
                 yield repetition, repetition.outcome(worker)
-            time.sleep(_POLL)
     finally:
         for _, worker in running:
             worker.stop()
