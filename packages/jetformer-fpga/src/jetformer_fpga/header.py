@@ -77,7 +77,9 @@ def _header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     if kind == "float":
         raise StateError(f"{path}: {_why_not_float(header.get('architecture', {}))}")
     if kind != "fixed_point":
-        raise StateError(f"{path}: state kind '{kind}', expected 'fixed_point'.")
+        raise StateError(
+            f"{path}: state kind '{kind}', expected 'fixed_point'; quantise it first with `jetformer-compress quantize`."
+        )
     _check_version(path, version)
     return dict(header)
 
