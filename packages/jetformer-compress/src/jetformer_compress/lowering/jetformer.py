@@ -7,12 +7,13 @@ ReLU(s x + o) = |s| ReLU(sign(s) x + o / |s|), and |s| goes into the matrix afte
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jetformer_compress.errors import CompressError
 from jetformer_compress.lowering.layers import OUTPUT, scale_and_shift
 from jetformer_model.graph_builder import Node
-from jetformer_model.network import Attention, Block, FeedForward, JetFormer
+from jetformer_model.network import Attention, Block, JetFormer
+from jetformer_model.taggers.linformer import Linformer
 
 # A channel whose scale is smaller counts as constant: its offset divided by the scale would leave every number format.
 SMALLEST_SCALE = 1e-4
@@ -21,33 +22,51 @@ SMALLEST_SCALE = 1e-4
 def jetformer(network: JetFormer, x: Node) -> None:
     """Raises CompressError for layer norm, whose statistics depend on the jet, and for an activation other than ReLU."""
     a = network.architecture
-    if a.norm != "batch" or a.activation != "relu":
+    require_foldable(a.norm, a.activation)
+    tokens, real = tokens_of(network, x)
+    for index, block in enumerate(network.each_block()):
+        with x.builder.scope(f"blocks.{index}"):
+            tokens = _block(block, tokens, real, class_only=index == a.blocks - 1)
+    class_logits(tokens, network.head.norm, network.head.linear)
+
+
+def require_foldable(norm: str, activation: str) -> None:
+    """Raise CompressError unless the norm is a number a channel and the activation ReLU."""
+    if norm != "batch" or activation != "relu":
         raise CompressError(
-            f"a network with {a.norm} norm and {a.activation} cannot be folded; "
+            f"a network with {norm} norm and {activation} cannot be folded; "
             "retrain it with: jetformer-model train --norm batch --activation relu"
         )
+
+
+def tokens_of(network: JetFormer | Linformer, x: Node) -> tuple[Node, Node]:
+    """Tokens [1 + constituents, channels], the class token first, and which of them are real, [1 + constituents]."""
     build = x.builder
     class_token = build.parameter("class_token", network.class_token.unsqueeze(0))
     embedded = x.linear("embedding", network.embedding.weight, network.embedding.bias).quantised("tokens")
     tokens = build.concatenate([class_token, embedded], axis=0)
     real = build.concatenate([build.constant("one", torch.ones(1)), build.mask()], axis=0)
-    for index, block in enumerate(network.each_block()):
-        with build.scope(f"blocks.{index}"):
-            tokens = _block(block, tokens, real, class_only=index == a.blocks - 1)
-    scale, shift = scale_and_shift(network.head.norm)
-    head = network.head.linear
+    return tokens, real
+
+
+def class_logits(tokens: Node, norm: nn.Module, head: nn.Linear) -> None:
+    """Of the first token."""
+    scale, shift = scale_and_shift(norm)
     weight, bias = head.weight * scale, head.bias + head.weight @ shift
-    tokens[:1].reshape(a.embed_dim).linear("head", weight, bias).quantised(OUTPUT)
+    tokens[:1].reshape(head.in_features).linear("head", weight, bias).quantised(OUTPUT)
 
 
 def _block(block: Block, tokens: Node, real: Node, class_only: bool) -> Node:
     with tokens.builder.scope("attention"):
         queries = tokens[:1] if class_only else tokens
-        attended = _attention(block.attention, tokens, queries, real)
-        output = block.attention.output
-        tokens = (queries + attended.linear("output", output.weight, output.bias)).quantised("residual")
-    with tokens.builder.scope("feedforward"):
-        return _feedforward(block.feedforward, tokens)
+        tokens = residual(queries, _attention(block.attention, tokens, queries, real), block.attention.output)
+    f = block.feedforward
+    return feedforward(tokens, f.norm, f.expand, f.expand_norm, f.contract)
+
+
+def residual(queries: Node, attended: Node, output: nn.Linear) -> Node:
+    """What attention adds."""
+    return (queries + attended.linear("output", output.weight, output.bias)).quantised("residual")
 
 
 def _attention(attention: Attention, tokens: Node, queries: Node, real: Node) -> Node:
@@ -74,13 +93,17 @@ def _attention(attention: Attention, tokens: Node, queries: Node, real: Node) ->
     return attended.transpose(1, 0, 2).reshape(queries.shape[0], width).quantised("attended")
 
 
-def _feedforward(feedforward: FeedForward, tokens: Node) -> Node:
-    scale, shift = scale_and_shift(feedforward.norm)
+def feedforward(
+    tokens: Node, norm: nn.Module, expand: nn.Linear, expand_norm: nn.Module, contract: nn.Linear
+) -> Node:
+    """tokens + contract ReLU(expand_norm expand ReLU(norm tokens))."""
+    scale, shift = scale_and_shift(norm)
     size = scale.abs().clamp(min=SMALLEST_SCALE)
-    sign = tokens.builder.constant("sign", torch.where(scale < 0, -1.0, 1.0))
-    offset = tokens.builder.parameter("offset", shift / size)
-    u = (sign * tokens + offset).relu().quantised("input")
-    hidden_scale, hidden_shift = scale_and_shift(feedforward.expand_norm)
-    expand = hidden_scale[:, None] * feedforward.expand.weight * size
-    h = u.linear("expand", expand, hidden_shift).relu().quantised("hidden")
-    return (tokens + h.linear("contract", feedforward.contract.weight)).quantised("output")
+    hidden_scale, hidden_shift = scale_and_shift(expand_norm)
+    with tokens.builder.scope("feedforward"):
+        sign = tokens.builder.constant("sign", torch.where(scale < 0, -1.0, 1.0))
+        offset = tokens.builder.parameter("offset", shift / size)
+        u = (sign * tokens + offset).relu().quantised("input")
+        weight = hidden_scale[:, None] * expand.weight * size
+        h = u.linear("expand", weight, hidden_shift).relu().quantised("hidden")
+        return (tokens + h.linear("contract", contract.weight)).quantised("output")
