@@ -73,13 +73,9 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         accepted = (int, float) if kind is float else kind
         if isinstance(value, bool) or not isinstance(value, accepted):
             raise SearchError(f"setting {name!r}: expected a value of type {kind.__name__}, got {value!r}")
-    attention, bits = settings.get("attention", "softmax"), settings.get("bits", UNQUANTISED)
+    attention = settings.get("attention", "softmax")
     if attention not in ATTENTIONS:
         raise SearchError(f"setting 'attention': expected one of {', '.join(ATTENTIONS)}, got {attention!r}")
-    if bits < UNQUANTISED and attention != "softmax":
-        raise SearchError(
-            f"setting 'bits': {attention} attention cannot be quantised, expected 32, got {bits}"
-        )
 
 
 @dataclass(frozen=True)
