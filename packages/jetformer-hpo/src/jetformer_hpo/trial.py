@@ -198,23 +198,12 @@ def _train(request: Request, folder: Path, process: Process) -> training.Trainin
         min_pt_gev=request.min_pt_gev,
         ragged=not request.is_linear,
     )
+    run, recipe = training.Run(_checkpoint(folder), process=process), request.training_recipe()
     if request.is_linear:
-        return training.train(
-            data,
-            "jetformer-linformer",
-            sizes={"preset": PRESET} | request.sizes,
-            recipe=request.training_recipe(),
-            checkpoint=_checkpoint(folder),
-            process=process,
-        )
+        sizes = {"preset": PRESET} | request.sizes
+        return training.train(data, "jetformer-linformer", sizes=sizes, recipe=recipe, run=run)
     architecture = dataclasses.replace(shape, classes=len(data.class_names))
-    return training.train(
-        data,
-        architecture,
-        recipe=request.training_recipe(),
-        checkpoint=_checkpoint(folder),
-        process=process,
-    )
+    return training.train(data, architecture, recipe=recipe, run=run)
 
 
 def _checkpoint(folder: Path) -> Path:
