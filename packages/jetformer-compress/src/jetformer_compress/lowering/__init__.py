@@ -35,6 +35,7 @@ __all__ = ["LOWERINGS", "lower", "lower_tagger"]
 
 LOWERINGS: dict[type[nn.Module], Callable[[Any, Any], None]] = {
     JetFormer: jetformer,
+    OneBitJetFormer: jetformer,
     Linformer: linformer,
     ParticleMLP: particle_mlp,
     DeepSets: deep_sets,
@@ -54,7 +55,7 @@ def lower(network: Network) -> FixedPointNetwork:
         raise CompressError(
             "this network is in fixed point already; quantise the float state that it was made from"
         )
-    graph, tensors = lower_tagger(network.plain() if isinstance(network, OneBitJetFormer) else network)
+    graph, tensors = lower_tagger(network)
     return FixedPointNetwork(graph, architecture_of(network), tensors).eval()
 
 

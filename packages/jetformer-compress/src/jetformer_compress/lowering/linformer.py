@@ -7,13 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from jetformer_compress.lowering.jetformer import (
-    class_logits,
-    feedforward,
-    require_foldable,
-    residual,
-    tokens_of,
-)
+from jetformer_compress.lowering.jetformer import class_logits, feedforward, require_foldable, tokens_of
 from jetformer_compress.lowering.layers import scale_and_shift, softmax
 from jetformer_model.graph_builder import Node
 from jetformer_model.norm import MaskedBatchNorm
@@ -28,13 +22,18 @@ def linformer(network: Linformer, x: Node) -> None:
     for index, block in enumerate(blocks):
         norm = "batch" if isinstance(block.attention_norm, MaskedBatchNorm) else "layer"
         require_foldable(norm, next(name for name, one in ACTIVATIONS.items() if one is block.activate))
-        queries = tokens[:1] if index == len(blocks) - 1 else tokens
         with x.builder.scope(f"blocks.{index}"):
-            with x.builder.scope("attention"):
-                tokens = residual(queries, _attention(block, tokens, queries, real), block.output)
-            norms = block.feedforward_norm, block.hidden_norm
-            tokens = feedforward(tokens, norms[0], block.expand, norms[1], block.contract)
+            tokens = _block(block, tokens, real, class_only=index == len(blocks) - 1)
     class_logits(tokens, network.norm, network.head)
+
+
+def _block(block: LinformerBlock, tokens: Node, real: Node, class_only: bool) -> Node:
+    with tokens.builder.scope("attention"):
+        queries = tokens[:1] if class_only else tokens
+        attended = _attention(block, tokens, queries, real)
+        output = attended.linear("output", block.output.weight, block.output.bias)
+        tokens = (queries + output).quantised("residual")
+    return feedforward(tokens, block.feedforward_norm, block.expand, block.hidden_norm, block.contract)
 
 
 def _attention(block: LinformerBlock, tokens: Node, queries: Node, real: Node) -> Node:
