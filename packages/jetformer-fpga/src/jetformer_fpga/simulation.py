@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import as_file, files
+from importlib.resources import files
 from os import cpu_count, getpid, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from .ports import TOP, Field, Port, Ports
 Progress = Callable[[int, int], None]
 RESET, VALID = 1, 2
 GROUP_BYTES = 1_500_000
+BENCH, PORTS_HEADER = "testbench.cpp", "testbench_ports.hpp"
 # Lint is the tracer's business; what could change meaning stays fatal: unsized or multiple drivers, latches, loops.
 VERILATOR_OPTIONS = (
     "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-lint", "-Wno-style",
@@ -42,7 +43,8 @@ def fingerprint(verilog: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(verilog.glob("*.v")):
         digest.update(path.read_bytes())
-    digest.update((files(__package__) / "testbench.cpp").read_bytes())
+    for name in (BENCH, PORTS_HEADER):
+        digest.update((files(__package__) / name).read_bytes())
     digest.update(
         " ".join(
             [tools.verilator().source, tools.compiler().source, *VERILATOR_OPTIONS, *COMPILER_OPTIONS]
@@ -57,7 +59,7 @@ def compile_circuit(
     progress: Progress = lambda done, total: None,
     *,
     top: str = TOP,
-    bench: str = "testbench.cpp",
+    bench: str = BENCH,
     answers: str = "logits",
 ) -> Path:
     """The executable test bench of the Verilog files in a folder; `work` takes the intermediate files.
@@ -78,19 +80,20 @@ def compile_circuit(
         f"-I{include}",
         f"-I{include / 'vltstd'}",
     ]
-    with as_file(files(__package__) / bench) as testbench:
-        units = _grouped([*sorted(work.glob("V*.cpp")), testbench], work)
+    for name in (bench, PORTS_HEADER):
+        (work / name).write_bytes((files(__package__) / name).read_bytes())
+    units = _grouped([*sorted(work.glob("V*.cpp")), work / bench], work)
 
-        def build(unit: Path) -> str:
-            target = work / f"{unit.stem}.o"
-            compiler.run(*options, "-c", str(unit), "-o", str(target))
-            return str(target)
+    def build(unit: Path) -> str:
+        target = work / f"{unit.stem}.o"
+        compiler.run(*options, "-c", str(unit), "-o", str(target))
+        return str(target)
 
-        objects = _runtime(verilator, compiler, options)
-        with ThreadPoolExecutor(cpu_count() or 1) as pool:
-            for done, name in enumerate(pool.map(build, units), start=1):
-                objects.append(name)
-                progress(done, len(units))
+    objects = _runtime(verilator, compiler, options)
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        for done, name in enumerate(pool.map(build, units), start=1):
+            objects.append(name)
+            progress(done, len(units))
     executable = work / "testbench"
     compiler.run(*objects, "-pthread", "-o", str(executable))
     return executable

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import save_file
 
-from jetformer_fpga import project, reference, vectors, verification
+from jetformer_fpga import project, reference, simulation, vectors, verification
 from jetformer_fpga.errors import FpgaError
 
 pytestmark = pytest.mark.usefixtures("simulator")
@@ -65,3 +65,18 @@ def test_without_pytorch_the_result_says_so(
     assert result.passed
     assert result.pytorch.startswith("not compared")
     assert len(result.legs) == 2
+
+
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize("name", (simulation.BENCH, simulation.PORTS_HEADER))
+def test_an_executable_is_known_by_its_bench(
+    name: str, firmware: project.Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = simulation.fingerprint(firmware.verilog)
+    package = Path(simulation.__file__).parent
+    for file in (simulation.BENCH, simulation.PORTS_HEADER):
+        (tmp_path / file).write_bytes((package / file).read_bytes())
+    monkeypatch.setattr(simulation, "files", lambda package: tmp_path)
+    assert simulation.fingerprint(firmware.verilog) == before
+    (tmp_path / name).write_text("// another\n")
+    assert simulation.fingerprint(firmware.verilog) != before
