@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.resources import files
 from os import cpu_count, getpid, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from .ports import TOP, Field, Port, Ports
 Progress = Callable[[int, int], None]
 RESET, VALID = 1, 2
 GROUP_BYTES = 1_500_000
+PATIENCE = 0.5  # seconds between looks at how far a simulation is
 BENCH, PORTS_HEADER = "testbench.cpp", "testbench_ports.hpp"
 # Lint is the tracer's business; what could change meaning stays fatal: unsized or multiple drivers, latches, loops.
 VERILATOR_OPTIONS = (
@@ -148,6 +150,7 @@ def play(
     features: NDArray[np.int64],
     mask: NDArray[np.bool_],
     work: Path,
+    progress: Progress = lambda done, total: None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """One clock cycle a row: control `[cycles]` (RESET, VALID), codes of the features `[cycles, P * F]`, mask `[cycles, P]`.
 
@@ -156,12 +159,17 @@ def play(
     rows = rows_of(ports, control, features, mask)
     stimuli, answers = work / "stimuli.bin", work / "answers.bin"
     stimuli.write_bytes(np.ascontiguousarray(rows, dtype="<u4").tobytes())
-    done = subprocess.run(
-        [str(executable), str(stimuli), str(answers)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
+    command = [str(executable), str(stimuli), str(answers)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        errors = None
+        while errors is None:
+            with suppress(subprocess.TimeoutExpired):
+                errors = running.communicate(timeout=PATIENCE)[1]
+            written = answers.stat().st_size if answers.exists() else 0
+            progress(written // (4 + 4 * ports.answers.words), len(rows))
+    if running.returncode:
         raise ToolError(
-            f"The simulation stopped with exit code {done.returncode}: {done.stderr.strip()[-200:]}"
+            f"The simulation stopped with exit code {running.returncode}: {errors.strip()[-200:]}"
         )
     out = np.fromfile(answers, dtype="<u4").reshape(-1, 1 + ports.answers.words)
     if len(out) != len(rows):

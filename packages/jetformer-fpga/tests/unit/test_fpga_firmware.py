@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,19 @@ def test_the_circuit_is_the_network(firmware: project.Project, jets: Path, answe
     stored = json.loads((firmware.folder / "verification.json").read_text())
     assert stored["mismatches"] == 0
     assert stored["verified_jets"] == 300
+
+
+def test_long_tasks_tell_how_far_they_are(firmware: project.Project, jets: Path, answered: Path) -> None:
+    seen: dict[str, tuple[int, int]] = {}
+
+    @contextmanager
+    def task(name: str) -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, total: seen.update({name: (done, total)})
+
+    verification.verify(firmware.folder, jets, split="all", logits=answered, again=True, task=task)
+    assert seen["reference"] == (310, 310)
+    cycles, total = seen["simulation"]
+    assert cycles == total > 310
 
 
 def test_wrong_answers_of_pytorch_are_seen(
