@@ -1,15 +1,17 @@
-"""Effective bit operations (EBOPs): what the products of a network cost in a circuit.
+"""Effective bit operations (EBOPs): what the operations of a network cost in a circuit.
 
-    EBOPs = sum over products of two numbers of b_1 b_2,      b = max(i + f, 0), bits without the sign
+    EBOPs = sum over products of two numbers of b_1 b_2, + ...,      b = max(i + f, 0), bits without the sign
 
     linear      each weight with each input that it meets
     matmul      each pair of factors
     multiply    each pair of elements; a factor of one bit is a sign or a shift, and free
     table       2^max(b - 6, 0) b_entry for each look-up: the 6-input look-up tables that hold it
+    quantise    b of the result: the adder that rounds
+    sum         b of each number that is summed
 
 The first three are those of C. Sun et al., "Gradient-based Automatic Mixed Precision Quantization for Neural Networks
-On-Chip", arXiv:2405.00645, who find LUTs + 55 DSPs in proportion to them; the last is ours, so that indices have a price.
-Sums, maxima, gates and ReLU count nothing.
+On-Chip", arXiv:2405.00645, who find LUTs + 55 DSPs in proportion to them. The others are ours, so that every width has a
+price; without the last two, numbers that are only added stay as wide as they were. Maxima, gates and ReLU count nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def ebops_by_operation(network: FixedPointNetwork) -> dict[str, Tensor]:
     for operation in network.graph.operations:
         sources = [bits[name] for name in operation.of]
         bits[operation.name] = _bits(network, operation, sources)
-        if operation.op in ("linear", "matmul", "multiply", "table"):
+        if operation.op in ("linear", "matmul", "multiply", "table", "quantise", "sum"):
             costs[operation.name] = _cost(network, operation, sources, bits[operation.name])
     return costs
 
@@ -74,6 +76,10 @@ def _mean_bits(network: FixedPointNetwork, names: list[str]) -> float:
 
 def _cost(network: FixedPointNetwork, operation: Operation, sources: list[Bits], result: Bits) -> Tensor:
     width = sources[0].width
+    if operation.op == "quantise":
+        return result.width.sum()
+    if operation.op == "sum":
+        return width.sum()
     if operation.op == "linear":
         weight = _weight_bits(network, f"{operation.name}.weight").width
         return (weight[0].sum(0) * width.reshape(-1, width.shape[-1]).sum(0)).sum()

@@ -25,7 +25,8 @@ def test_a_linear_layer_multiplies_each_weight_with_each_of_its_inputs() -> None
     costs = ebops_by_operation(network)
     assert costs["first"].item() == 3 * 5 * (4 * 2 + 7 * 6)
     assert costs["head"].item() == 0  # weights of no bits but the sign are pruned
-    assert ebops(network).item() == 750
+    assert (costs["hidden"].item(), costs["logits"].item()) == (15 * 6, 8)  # rounding
+    assert ebops(network).item() == 750 + 15 * 6 + 8
     weights, activations = mean_bits(network)
     assert weights == pytest.approx((5 * 3 + 5 * 7 + 15 * 1) / 25)
     assert activations == pytest.approx((3 * 5 + 3 * 7 + 15 * 6 + 9) / 22)
@@ -59,3 +60,4 @@ def test_widths_are_followed_through_all_that_moves_or_adds_numbers() -> None:
     costs = ebops_by_operation(network_of(build, formats))  # type: ignore[arg-type]
     assert costs["a"].item() == 5 * 4 + 5 * 7
     assert costs["c"].item() == (4 + 4) + (7 + 4)
+    assert costs["sum_1"].item() == 5 * (5 + 8)  # each number of x + x
