@@ -1,9 +1,10 @@
-"""What the commands share: the application, the screen, progress bars."""
+"""What the commands share: the application, its options, the screen, progress bars."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +28,14 @@ app = typer.Typer(
 )
 screen = Console(stderr=True)
 
+StateFile = Annotated[Path, typer.Argument(help="Fixed-point state (.safetensors).")]
+Firmware = Annotated[Path, typer.Argument(metavar="DIR", help="Firmware project made by `synth`.")]
+Split = Annotated[str, typer.Option(help="train, validation, test or all.")]
+ClockMhz = Annotated[
+    float, typer.Option(help="Assumed clock in MHz, for latency in ns; not a timing result.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
 
 @contextmanager
 def task(name: str) -> Iterator[Any]:
@@ -41,9 +50,6 @@ def task(name: str) -> Iterator[Any]:
         bar = bars.add_task(name, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
         bars.update(bar, total=1, completed=1)
-
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def words_of(text: str, kind: type) -> list[str]:

@@ -12,14 +12,14 @@ from rich.table import Table
 
 from .. import verification
 from ..errors import FpgaError
-from .application import AsJson, app, task
+from .application import AsJson, Firmware, Split, app, task
 
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Firmware project made by `synth`.")],
+    folder: Firmware,
     data: Annotated[Path, typer.Option(help="Jets (array schema, HDF5).")],
-    split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "test",
+    split: Split = "test",
     jets: Annotated[int | None, typer.Option(help="At most so many jets; default all of the split.")] = None,
     logits: Annotated[
         Path | None,
