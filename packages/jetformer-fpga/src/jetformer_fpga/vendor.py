@@ -1,18 +1,49 @@
-"""Runs tools of the FPGA's vendor, which take hours: what they say goes to a log as it comes, and none is left behind."""
+"""Runs tools of the FPGA's vendor, which take hours: what they say goes to a log as it comes, none is left behind, and what
+one said of some files is kept beside them."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from .errors import ToolError
 
 GRACE_SECONDS = 5.0
+
+
+def once(
+    result: Path, inputs: Sequence[Path], ask: Callable[[], dict[str, Any]], again: bool
+) -> dict[str, Any]:
+    """What is known of the files `inputs`, else (or `again`) what `ask` finds, which is kept as JSON in `result`."""
+    if not again and (there := known(result, inputs)) is not None:
+        return there
+    made_from = _digest(inputs)
+    found = ask() | {"made_from": made_from}
+    partial = result.with_name(f".{result.name}.partial")
+    partial.write_text(json.dumps(found, indent=1))
+    os.replace(partial, result)
+    return found
+
+
+def known(result: Path, inputs: Sequence[Path]) -> dict[str, Any] | None:
+    """What `result` says of files that are still the same, or None."""
+    try:
+        found: dict[str, Any] = json.loads(result.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if found.get("made_from") == _digest(inputs) else None
+
+
+def _digest(inputs: Sequence[Path]) -> str:
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in inputs)).hexdigest()
 
 
 def run(

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jetformer_fpga import cli, state, tools
-from jetformer_fpga.allo import csynth, driver
+from jetformer_fpga import cli, csynth, state, tools
+from jetformer_fpga.allo import driver
 from jetformer_fpga.allo.examples import examples
 from jetformer_fpga.allo.jets import asked
 from jetformer_fpga.errors import FpgaError, ProjectError, ToolError

@@ -93,7 +93,7 @@ def test_the_same_is_routed_once(copy: Path, vivado: pytest.MonkeyPatch) -> None
     (
         ("fail", r"vivado failed \(exit code 1\): ERROR: \[Place 30-640\] .*; its log is .*build\.log"),
         ("unrouted", "'Fully Placed', not routed"),
-        ("half", "the row 'DSPs' is missing"),
+        ("half", "'DSPs' is missing"),
         ("no timing", r"timing\.txt: Vivado left no report"),
         ("untimed", "is the clock constrained"),
     ),
@@ -101,11 +101,10 @@ def test_the_same_is_routed_once(copy: Path, vivado: pytest.MonkeyPatch) -> None
 def test_a_failed_run_leaves_no_result(
     copy: Path, vivado: pytest.MonkeyPatch, fault: str, words: str
 ) -> None:
-    routing.route(copy)
     vivado.setenv("FAKE_VIVADO", fault)
     with pytest.raises(ToolError, match=words):
-        routing.route(copy, again=True)
-    assert routing.known(project.load(copy)) is None
+        routing.route(copy)
+    assert not (copy / "vivado.json").exists()
     assert (copy / "vivado" / "build.log").is_file()
 
 

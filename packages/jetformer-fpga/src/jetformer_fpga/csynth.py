@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
-from ..errors import ToolError
-from ..resources import Resources
+from .errors import ToolError
+from .resources import Resources
 
 REPORT = Path("out.prj") / "solution1" / "syn" / "report" / "csynth.xml"
 
