@@ -20,7 +20,7 @@ STEPS = ("synth_design", "opt_design", "place_design", "phys_opt_design", "route
 
 
 def route(folder: str | Path, *, again: bool = False, task: Task = project._silent) -> dict[str, Any]:
-    """Has Vivado build the project in its folder `vivado`, with the log `vivado/build.log`; returns and keeps what `vivado_reports.parsed` reads.
+    """Has Vivado build the project in its folder `vivado`, with the log `build.log` there; returns `vivado_reports.parsed`.
 
     What was routed before is not routed again while the circuit, its constraints and the script are the same, unless
     `again`. Raises ProjectError, and ToolError where Vivado is absent, fails, or leaves reports that aren't whole.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import ToolError
+from .errors import ProjectError, ToolError
 
 GRACE_SECONDS = 5.0
 
@@ -25,7 +25,12 @@ def once(
     """What is known of the files `inputs`, else (or `again`) what `ask` finds, which is kept as JSON in `result`."""
     if not again and (there := known(result, inputs)) is not None:
         return there
-    made_from = _digest(inputs)
+    try:
+        made_from = _digest(inputs)
+    except OSError as error:
+        raise ProjectError(
+            f"{error.filename}: can't be read ({error.strerror}); make the project again with `jetformer-fpga synth`."
+        ) from error
     found = ask() | {"made_from": made_from}
     partial = result.with_name(f".{result.name}.partial")
     partial.write_text(json.dumps(found, indent=1))
@@ -37,9 +42,9 @@ def known(result: Path, inputs: Sequence[Path]) -> dict[str, Any] | None:
     """What `result` says of files that are still the same, or None."""
     try:
         found: dict[str, Any] = json.loads(result.read_text())
-    except (OSError, ValueError):
+        return found if found["made_from"] == _digest(inputs) else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if found.get("made_from") == _digest(inputs) else None
 
 
 def _digest(inputs: Sequence[Path]) -> str:

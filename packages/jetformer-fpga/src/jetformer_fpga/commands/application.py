@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Table
 
 from ..errors import FpgaError
 
@@ -34,6 +36,9 @@ Split = Annotated[str, typer.Option(help="train, validation, test or all.")]
 ClockMhz = Annotated[
     float, typer.Option(help="Assumed clock in MHz, for latency in ns; not a timing result.")
 ]
+Again = Annotated[
+    bool, typer.Option("--again", help="Also where the same succeeded before and nothing was changed.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -50,6 +55,17 @@ def task(name: str) -> Iterator[Any]:
         bar = bars.add_task(name, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
         bars.update(bar, total=1, completed=1)
+
+
+def show_rows(title: str, found: dict[str, Any], rows: Sequence[tuple[str, str, str]], as_json: bool) -> None:
+    """What was found: `found` as JSON, or for people its rows of quantity, value and source."""
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    table = Table("quantity", "value", "source", title=title)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def words_of(text: str, kind: type) -> list[str]:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from .. import verification
 from ..errors import FpgaError
-from .application import AsJson, Firmware, Split, app, task
+from .application import Again, AsJson, Firmware, Split, app, task
 
 
 @app.command()
@@ -29,9 +29,11 @@ def verify(
         int, typer.Option(min=0, help="Simulate so many jets in Icarus Verilog, too, where it is on PATH.")
     ] = 0,
     stream: Annotated[bool, typer.Option("--stream", help="Verify the AXI4-Stream wrapper, too.")] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also where the same passed before and nothing was changed.")
-    ] = False,
+    hls: Annotated[
+        int,
+        typer.Option(min=0, help="Compile the C++ for HLS and compare so many jets, too: minutes, if large."),
+    ] = 0,
+    again: Again = False,
     as_json: AsJson = False,
 ) -> None:
     """jetformer-fpga verify firmware --data jets.h5
@@ -46,6 +48,7 @@ def verify(
         logits=logits,
         icarus_jets=icarus,
         stream=stream,
+        hls_jets=hls,
         again=again,
         task=task,
     )
