@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jetformer_fpga import project, report, routing
+from jetformer_fpga import project, report, routing, vivado_reports
 from jetformer_fpga.errors import ToolError
 
 FAKE = Path(__file__).parent / "fakes" / "vivado"
@@ -52,6 +52,19 @@ def test_figures_of_a_routed_circuit(copy: Path) -> None:
     assert found["latency_ns"] == pytest.approx(4.0 * cycles)
     assert json.loads((copy / "vivado.json").read_text()) == found
     assert "Command: route_design" in (copy / "vivado" / "build.log").read_text()
+
+
+@pytest.mark.usefixtures("vivado")
+def test_older_reports_have_a_column_less(copy: Path) -> None:
+    """Vivado before 2021 has no 'Prohibited'."""
+    found = routing.route(copy)
+    place = copy / "vivado" / "reports" / "utilization.txt"
+    lines = [line.split("|") for line in place.read_text().splitlines()]
+    older = ["|".join([*cells[:4], *cells[5:]] if len(cells) == 8 else cells) for cells in lines]
+    assert "Prohibited" not in "\n".join(older)
+    place.write_text("\n".join(older))
+    again = vivado_reports.parsed(place.parent, found["latency_cycles"])
+    assert again == {name: found[name] for name in again}
 
 
 def test_a_clock_that_is_missed(copy: Path, vivado: pytest.MonkeyPatch) -> None:
