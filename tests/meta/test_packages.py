@@ -120,6 +120,13 @@ def test_what_is_imported_is_declared(folder: Path, noxfile: ModuleType) -> None
 
 
 @each_folder
+def test_a_version_that_a_package_states_is_its_own(folder: Path, noxfile: ModuleType) -> None:
+    module = folder / "src" / folder.name.replace("-", "_") / "__init__.py"
+    stated = re.findall(r'^__version__ = "(.*)"', module.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert stated in ([], [noxfile.project(folder.name.removeprefix("jetformer-"))["version"]])
+
+
+@each_folder
 def test_changelog_has_the_version(folder: Path, noxfile: ModuleType) -> None:
     version = noxfile.project(folder.name.removeprefix("jetformer-"))["version"]
     changes = (folder / "CHANGELOG.md").read_text(encoding="utf-8")

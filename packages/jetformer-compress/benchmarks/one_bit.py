@@ -15,7 +15,7 @@ from pruned import FOLDER, ON_GPU, TRAIN, conditions, jets_file, make, mean_and_
 
 from jetformer_model.state import load
 
-SIZES, SEEDS = ((8, 16, 32), 1) if ON_GPU else ((8,), 1)
+SIZES, SEEDS = ((8, 16, 32), 3) if ON_GPU else ((8,), 1)
 FEW = () if ON_GPU else ("--epochs", 5)
 
 

@@ -3,18 +3,21 @@
     JETFORMER_BENCH_TAGGING_JETS=jets.h5 python ci/bench.py compress pruned
 
 Everything is done by the commands `jetformer-model train` and `jetformer-compress prune`; what they made is kept in
-build/bench/compress, and an interrupted run goes on from there. Without the variable, 20,000 jets of HLS4ML style are
-generated. `error` is that of the difference of accuracies: over seeds and over test jets (paired bootstrap), in quadrature.
+build/bench/compress, and an interrupted run goes on from there. JETFORMER_BENCH_JOBS processes share a GPU. Without jets,
+20,000 of HLS4ML style are generated. `error` is that of the difference of accuracies: over seeds and over test jets (paired
+bootstrap), in quadrature.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import math
 import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,9 +35,12 @@ FOLDER = Path("build/bench/compress").absolute()
 JETS, SEED = 20_000, 11
 MODELS, SEEDS = ((0, 1, 2), 3) if ON_GPU else ((0,), 1)
 BLOCKS = 4  # of model 0
-JOBS = 3 if ON_GPU else 1  # more get in each other's way: a GPU works for one process at a time
+GPUS = torch.cuda.device_count()
+# Processes a GPU. It works for one at a time, unless its multi-process service runs.
+JOBS = int(os.environ.get("JETFORMER_BENCH_JOBS", "2")) if ON_GPU else 1
 TRAIN = ("--epochs", 25, "--patience", 25)  # one cycle is as long as its epochs; the rest as published
 PRUNE = ("--ratio", 0.5, "--last-epochs", 25)  # the last network is trained as long as the first was
+_worker = threading.local()
 
 
 def jets_file() -> Path:
@@ -62,16 +68,23 @@ def make(out: Path, module: str, command: str, *arguments: object, last: Path | 
         return
     out.parent.mkdir(parents=True, exist_ok=True)
     line = [sys.executable, "-m", module, command, *map(str, arguments), "--out", str(out)]
+    chosen = {"CUDA_VISIBLE_DEVICES": str(_worker.gpu)} if hasattr(_worker, "gpu") else {}
     begin = time.monotonic()
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env=os.environ | chosen)
     if done.returncode:
         raise RuntimeError(f"{out.stem}: {done.stderr.strip().splitlines()[-1]}")
     print(f"  {out.stem}: {time.monotonic() - begin:.0f} s", flush=True)
 
 
 def side_by_side(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What the jobs return, in their order, several running at the same time."""
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+    """What the jobs return, in their order, several running at the same time on each GPU."""
+    numbers = itertools.count()
+
+    def choose_gpu() -> None:
+        if GPUS:
+            _worker.gpu = next(numbers) % GPUS
+
+    with concurrent.futures.ThreadPoolExecutor(JOBS * max(GPUS, 1), initializer=choose_gpu) as pool:
         return [future.result() for future in [pool.submit(job) for job in jobs]]
 
 
@@ -88,12 +101,18 @@ def mean_and_error(tests: Sequence[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-def one(path: Path, model: int, seed: int) -> dict[str, Any]:
-    """Train and prune one network."""
+def trained_and_pruned(path: Path, model: int, seed: int) -> tuple[Path, Path]:
+    """The states of one network."""
     before, after = (FOLDER / f"model{model}-{name}-seed{seed}.safetensors" for name in ("float", "pruned"))
     shape = ("--preset", "tiny", "--blocks", BLOCKS + model, "--seed", seed)
     make(before, "jetformer_model", "train", path, *shape, *TRAIN)
     make(after, "jetformer_compress", "prune", before, path, *PRUNE, "--seed", seed)
+    return before, after
+
+
+def one(path: Path, model: int, seed: int) -> dict[str, Any]:
+    """Train and prune one network."""
+    before, after = trained_and_pruned(path, model, seed)
     state = load(after)
     test: dict[str, Any] = state.provenance["prune"]["test"]
     return {"test": test, "before": flops(load(before).architecture), "after": flops(state.architecture)}

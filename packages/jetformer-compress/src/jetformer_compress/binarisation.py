@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
 
 import torch
 
 from jetformer_compress.errors import CompressError
 from jetformer_model.config import Architecture
 from jetformer_model.dataset import TaggingData
-from jetformer_model.distributed import ALONE, Process
 from jetformer_model.network import JetFormer
 from jetformer_model.one_bit import OneBit, OneBitJetFormer
 from jetformer_model.state import State
-from jetformer_model.training import Recipe, TrainingResult, fit
+from jetformer_model.training import QUIET, Recipe, Run, TrainingResult, fit
 
 # As published: from scratch, with the rate lowered wherever the validation loss stops falling.
 RECIPE = Recipe(
@@ -33,31 +32,18 @@ def binarize(
     start: Architecture | JetFormer,
     form: OneBit | None = None,
     recipe: Recipe = RECIPE,
-    *,
-    checkpoint: Path | None = None,
-    progress: bool = False,
-    process: Process = ALONE,
-    compiled: bool = False,
+    run: Run = QUIET,
 ) -> TrainingResult:
     """Train a one-bit JetFormer: from scratch if `start` is an architecture, from its weights if it is a network.
 
-    The result holds W_b alone, as a file does. Other arguments: as of `jetformer_model.training.fit`.
+    The result holds W_b alone, as a file does.
     """
     torch.manual_seed(recipe.seed)
     network = OneBitJetFormer(start if isinstance(start, Architecture) else start.architecture, form)
     if isinstance(start, JetFormer):
         network.load_state_dict(start.state_dict())
-    history, best = fit(
-        network,
-        data.train,
-        data.validation,
-        recipe,
-        checkpoint=checkpoint,
-        progress=progress,
-        title="one-bit training",
-        process=process,
-        compiled=compiled,
-    )
+    run = dataclasses.replace(run, title="one-bit training")
+    history, best = fit(network, data.train, data.validation, recipe, run)
     state = State(network.freeze(), data.inputs, data.class_names, best.metrics)
     return TrainingResult(state, history, best)
 

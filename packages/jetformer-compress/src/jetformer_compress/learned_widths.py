@@ -137,7 +137,7 @@ def learn(network: FixedPointNetwork, formats: dict[str, Tensor], widths: Widths
     tables = {table.name for table in network.graph.of_kind("table")}
     weights = {f"{linear.name}.weight" for linear in network.graph.of_kind("linear")}
     for name, quantiser in network.named_quantisers():
-        if name in weights:
+        if name in weights and network.weight(name).requires_grad:
             network.replace_quantiser(name, LearnedWeight(formats[name][..., 2]))
         elif name in network.graph.parameter_shapes():
             quantiser.set_format(formats[name])

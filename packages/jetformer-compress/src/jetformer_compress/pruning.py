@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
@@ -17,10 +16,9 @@ from jetformer_compress.pruning_plan import Pruning, plan, step_plan
 from jetformer_compress.pruning_steps import Step, Steps
 from jetformer_model.config import Architecture
 from jetformer_model.dataset import TaggingData
-from jetformer_model.distributed import ALONE, Process
 from jetformer_model.network import JetFormer
 from jetformer_model.state import State
-from jetformer_model.training import Epoch, Recipe, TrainingResult, fit
+from jetformer_model.training import QUIET, Epoch, Recipe, Run, TrainingResult, fit
 
 RECIPE = Recipe(epochs=5, warm_up=0.3)
 
@@ -30,18 +28,16 @@ def prune(
     data: TaggingData,
     pruning: Pruning | None = None,
     recipe: Recipe = RECIPE,
+    run: Run = QUIET,
     *,
-    folder: Path | None = None,
-    progress: bool = False,
-    process: Process = ALONE,
     after_step: Callable[[Step], object] = bool,
 ) -> TrainingResult:
     """Prune a float JetFormer in steps with fine-tuning after each; the given state is left as it is.
 
     The history holds the epochs of all steps, the best epoch is one of the last step. Only training and validation jets are
     used.
-    folder: where the network is kept before and after each step's fine-tuning and after each epoch, and taken up from if it
-        is there
+    run: its checkpoint is a folder, where the network is kept before and after each step's fine-tuning and after each epoch,
+        and taken up from if it is there
     after_step: told of each step, of those taken up too
     Raises CompressError for a network that cannot be pruned so, or a folder that another pruning has left.
     """
@@ -49,21 +45,23 @@ def prune(
     network = prunable(state)
     original = network.architecture
     plan(original, pruning)
-    steps = Steps(folder, state, data, pruning, recipe)
+    steps = Steps(run.checkpoint, state, data, pruning, recipe)
     history: list[Epoch] = []
     last: tuple[Epoch, ...] = ()
     for number in range(1, pruning.steps + 1):
         step = steps.found(number)
         if step is None:
-            scores = score(network, data.train, pruning, recipe, process.device)
+            scores = score(network, data.train, pruning, recipe, run.process.device)
             cut = choose(network.architecture, step_plan(original, pruning, number), scores, pruning)
             step = steps.keep(Step(number, cut_out(network, cut, data.train)))
         if not step.fine_tuned:
             is_last = number == pruning.steps
             epochs = (is_last and pruning.last_epochs) or recipe.epochs
             fine_tuning = dataclasses.replace(recipe, epochs=epochs)
-            title, checkpoint = f"pruning step {number}/{pruning.steps}", steps.checkpoint(number)
-            step = steps.keep(_fine_tuned(step, data, fine_tuning, checkpoint, progress, title, process))
+            title = f"pruning step {number}/{pruning.steps}"
+            its_run = dataclasses.replace(run, title=title, checkpoint=steps.checkpoint(number))
+            tuned, _ = fit(step.network, data.train, data.validation, fine_tuning, its_run)
+            step = steps.keep(dataclasses.replace(step, history=tuned))
         after_step(step)
         network = step.network
         last = tuple(dataclasses.replace(epoch, epoch=len(history) + epoch.epoch) for epoch in step.history)
@@ -72,28 +70,6 @@ def prune(
     return TrainingResult(
         dataclasses.replace(state, network=network, metrics=best.metrics), tuple(history), best
     )
-
-
-def _fine_tuned(
-    step: Step,
-    data: TaggingData,
-    recipe: Recipe,
-    checkpoint: Path | None,
-    progress: bool,
-    title: str,
-    process: Process,
-) -> Step:
-    history, _ = fit(
-        step.network,
-        data.train,
-        data.validation,
-        recipe,
-        checkpoint=checkpoint,
-        progress=progress,
-        title=title,
-        process=process,
-    )
-    return dataclasses.replace(step, history=history)
 
 
 def foresee(

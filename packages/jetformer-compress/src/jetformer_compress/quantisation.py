@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +21,11 @@ from jetformer_compress.errors import CompressError
 from jetformer_compress.learned_widths import learn, settled
 from jetformer_compress.lowering import lower
 from jetformer_model.dataset import Dataset, TaggingData
-from jetformer_model.distributed import ALONE, Process
+from jetformer_model.distributed import ALONE
 from jetformer_model.fixed_point import FixedPointNetwork
 from jetformer_model.gradients import Loss, cross_entropy
 from jetformer_model.state import State
-from jetformer_model.training import Epoch, Recipe, TrainingResult, fit, predict
+from jetformer_model.training import QUIET, Epoch, Recipe, Run, TrainingResult, fit, predict
 
 CALIBRATION_JETS = 4096
 # On 24,000 generated jets (6-bit weights, 8-bit activations) a peak of 4e-3 lost 0.6 points of accuracy, 2e-3 1.1, 5e-4 2.5.
@@ -42,11 +41,9 @@ def quantize(
     data: TaggingData,
     widths: Widths | None = None,
     recipe: Recipe = RECIPE,
+    run: Run = QUIET,
     *,
     teacher: State | None = None,
-    checkpoint: Path | None = None,
-    progress: bool = False,
-    process: Process = ALONE,
 ) -> TrainingResult:
     """A fixed-point state from a float one: post-training formats first, then training within them.
 
@@ -55,8 +52,8 @@ def quantize(
     lowered.
     """
     network = post_training(state, data.train, widths or Widths())
-    loss = _loss(teacher, state, process)
-    return _trained(state, network, data, recipe, loss, checkpoint, progress, process, "quantised training")
+    loss = _loss(teacher, state, run)
+    return _trained(state, network, data, recipe, loss, dataclasses.replace(run, title="quantised training"))
 
 
 def quantize_to_budget(
@@ -65,36 +62,33 @@ def quantize_to_budget(
     budgets: Sequence[float],
     widths: Widths = WIDE,
     recipe: Recipe = RECIPE,
+    run: Run = QUIET,
     *,
     learn_ranges: bool = False,
     teacher: State | None = None,
-    checkpoint: Path | None = None,
-    progress: bool = False,
-    process: Process = ALONE,
 ) -> Iterator[TrainingResult]:
     """A fixed-point state for each budget of EBOPs, its widths chosen by training; falling budgets give a front.
 
     budgets: each is met: no network has more EBOPs
     widths: where widths start, and which numbers share one
     recipe: of each budget; two thirds of its epochs choose widths, the rest train within them
+    run: its checkpoint gives two files a budget their names
     learn_ranges: whether activations learn their integer bits too, or keep those of calibration
-    checkpoint: name of files, two a budget, that are written after each epoch and taken up if they are there
     """
     network = lower(state.network)
     learn(network, calibrated(network, data.train.head(CALIBRATION_JETS), widths), widths, learn_ranges)
-    loss = _loss(teacher, state, process)
+    loss = _loss(teacher, state, run)
     choosing = dataclasses.replace(
         recipe, epochs=max(1, round(recipe.epochs * (1 - SETTLING))), weight_decay=0.0
     )
     within = dataclasses.replace(recipe, epochs=max(1, recipe.epochs - choosing.epochs))
     for number, budget in enumerate(budgets, 1):
-        title = f"widths for {budget:,.0f} EBOPs"
-        kept = [
-            checkpoint and checkpoint.with_name(f"{checkpoint.name}{number}{part}") for part in ("a", "b")
-        ]
-        first = _choose_widths(network, data, budget, choosing, loss, kept[0], progress, process, title)
+        title, kept = f"widths for {budget:,.0f} EBOPs", run.checkpoint
+        files = [kept and kept.with_name(f"{kept.name}{number}{part}") for part in ("a", "b")]
+        choice, rest = (dataclasses.replace(run, title=title, checkpoint=file) for file in files)
+        first = _choose_widths(network, data, budget, choosing, loss, choice)
         chosen = settle(network, lower(state.network), budget)
-        result = _trained(state, chosen, data, within, loss, kept[1], progress, process, title)
+        result = _trained(state, chosen, data, within, loss, rest)
         later = tuple(dataclasses.replace(e, epoch=len(first) + e.epoch) for e in result.history)
         yield dataclasses.replace(result, history=(*first, *later))
 
@@ -173,10 +167,7 @@ def _choose_widths(
     budget: float,
     recipe: Recipe,
     loss: Loss,
-    checkpoint: Path | None,
-    progress: bool,
-    process: Process,
-    title: str,
+    run: Run,
 ) -> tuple[Epoch, ...]:
     """Train the formats too; the last epoch counts, since those before had more EBOPs."""
     steps = math.ceil(len(data.train) / recipe.batch_size) * recipe.epochs
@@ -186,18 +177,7 @@ def _choose_widths(
         assert isinstance(network.budget, Budget)
         return loss(logits, x, where, labels) + network.budget(ebops(network))
 
-    epochs, _ = fit(
-        network,
-        data.train,
-        data.validation,
-        recipe,
-        checkpoint=checkpoint,
-        progress=progress,
-        process=process,
-        title=title,
-        loss=priced,
-        keep_last=True,
-    )
+    epochs, _ = fit(network, data.train, data.validation, recipe, run, loss=priced, keep_last=True)
     del network.budget
     return epochs
 
@@ -208,25 +188,12 @@ def _trained(
     data: TaggingData,
     recipe: Recipe,
     loss: Loss,
-    checkpoint: Path | None,
-    progress: bool,
-    process: Process,
-    title: str,
+    run: Run,
 ) -> TrainingResult:
-    history, best = fit(
-        network,
-        data.train,
-        data.validation,
-        recipe,
-        checkpoint=checkpoint,
-        progress=progress,
-        process=process,
-        title=title,
-        loss=loss,
-    )
+    history, best = fit(network, data.train, data.validation, recipe, run, loss=loss)
     metrics = best.metrics | measures(network)
     return TrainingResult(dataclasses.replace(state, network=network, metrics=metrics), history, best)
 
 
-def _loss(teacher: State | None, state: State, process: Process) -> Loss:
-    return cross_entropy if teacher is None else loss_with_teacher(teacher, state, process.device)
+def _loss(teacher: State | None, state: State, run: Run) -> Loss:
+    return cross_entropy if teacher is None else loss_with_teacher(teacher, state, run.process.device)

@@ -2,15 +2,17 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from jetformer_compress.binarisation import binarize
+from jetformer_compress.binarisation import binarizable, binarize
 from jetformer_compress.calibration import Widths
+from jetformer_compress.errors import CompressError
+from jetformer_compress.measuring import measure
 from jetformer_compress.pruning import prune
-from jetformer_compress.pruning_plan import Pruning, plan
-from jetformer_compress.quantisation import post_training
+from jetformer_compress.pruning_plan import Pruning
+from jetformer_compress.quantisation import post_training, quantize
 from jetformer_data.testing import ReaderContract
 from jetformer_model.config import Architecture
 from jetformer_model.dataset import TaggingData, tagging_data_for
@@ -58,11 +60,48 @@ class TestFixedPointState(StateWriterContract):
         assert (predict(network, jets) == integer_logits(network, jets.x.numpy(), jets.mask.numpy())).all()
 
 
-class TestStateReader(StateReaderContract):
-    expected_error = StateError
+class StateReader(StateReaderContract):
+    """Of states with 5 constituents; a few jets and steps are enough to see that one is used."""
+
+    expected_error = (StateError, CompressError)
+
+    @pytest.fixture(autouse=True)
+    def _jets(self, jets_file: Path) -> None:
+        self.jets_file = jets_file
+
+    def data_for(self, state: State) -> TaggingData:
+        data = tagging_data_for(state, self.jets_file)
+        return dataclasses.replace(data, train=data.train.head(100), validation=data.validation.head(50))
+
+
+class TestPruneReads(StateReader):
+    refused: ClassVar = {
+        "one_bit": "a one-bit network cannot be pruned",
+        "fixed_point": "a fixed-point network cannot be pruned",
+    }
 
     def use_state(self, path: Path) -> Any:
-        return plan(load(path).architecture, Pruning(0.5))
+        return prune(load(path), self.data_for(load(path)), Pruning(steps=1), Recipe(epochs=1))
+
+
+class TestBinarizeReads(StateReader):
+    refused: ClassVar = {"one_bit": "one bit already", "fixed_point": "this is a fixed-point network"}
+
+    def use_state(self, path: Path) -> Any:
+        network = binarizable(load(path))
+        return binarize(self.data_for(load(path)), network, recipe=Recipe(epochs=1))
+
+
+class TestQuantizeReads(StateReader):
+    refused: ClassVar = {"fixed_point": "in fixed point already"}
+
+    def use_state(self, path: Path) -> Any:
+        return quantize(load(path), self.data_for(load(path)), recipe=Recipe(epochs=1))
+
+
+class TestBenchReads(StateReader):
+    def use_state(self, path: Path) -> Any:
+        return list(measure([path], self.jets_file, batches=(2,), seconds=0.0))
 
 
 class TestArraySchema(ReaderContract):

@@ -11,7 +11,7 @@ from jetformer_model.config import preset
 from jetformer_model.dataset import TaggingData
 from jetformer_model.one_bit import OneBit, OneBitJetFormer
 from jetformer_model.state import State
-from jetformer_model.training import Recipe, predict
+from jetformer_model.training import Recipe, Run, predict
 
 TINY = preset("tiny", features=3, classes=5)
 
@@ -57,8 +57,8 @@ def test_interrupted_it_goes_on_with_the_same_bits(
 
     monkeypatch.setattr(training, "_one_epoch", counted)
     with pytest.raises(KeyboardInterrupt):
-        binarize(few, TINY, recipe=recipe, checkpoint=tmp_path / "kept")
-    resumed = binarize(few, TINY, recipe=recipe, checkpoint=tmp_path / "kept")
+        binarize(few, TINY, recipe=recipe, run=Run(tmp_path / "kept"))
+    resumed = binarize(few, TINY, recipe=recipe, run=Run(tmp_path / "kept"))
     assert calls == 4
     assert resumed.history == undisturbed.history
     expected, found = (result.state.network.packed() for result in (undisturbed, resumed))

@@ -21,7 +21,7 @@ from jetformer_model.fixed_point import FixedPointNetwork
 from jetformer_model.integer_evaluation import integer_logits
 from jetformer_model.quantiser import Quantiser
 from jetformer_model.state import State
-from jetformer_model.training import Recipe, predict
+from jetformer_model.training import Recipe, Run, predict
 
 QUICK = Recipe(epochs=3, batch_size=64, learning_rate=4e-3)
 numbers = st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=7)
@@ -158,8 +158,8 @@ def test_killed_anywhere_it_goes_on_with_the_same_bits(
 
     monkeypatch.setattr(training, "_one_epoch", counted)
     with pytest.raises(KeyboardInterrupt):
-        list(quantize_to_budget(trained, jets, budgets, recipe=QUICK, checkpoint=tmp_path / "kept"))
-    resumed = list(quantize_to_budget(trained, jets, budgets, recipe=QUICK, checkpoint=tmp_path / "kept"))
+        list(quantize_to_budget(trained, jets, budgets, recipe=QUICK, run=Run(tmp_path / "kept")))
+    resumed = list(quantize_to_budget(trained, jets, budgets, recipe=QUICK, run=Run(tmp_path / "kept")))
     assert calls == 7  # of the six epochs only the fifth was begun twice
     for before, after in zip(undisturbed, resumed, strict=True):
         assert after.history == before.history

@@ -26,6 +26,7 @@ NETWORKS = (
     ("deep-sets", {}),
     ("jedi-linear", {"embed_dim": 12}),
     ("mlp-mixer", {}),
+    ("jetformer-linformer", {"preset": "tiny", "blocks": 2, "embed_dim": 12, "heads": 3}),
     *(("trigger-8", {"embed_dim": 12, "blocks": 2, "heads": 3, **sizes}) for sizes in TRIGGER.values()),
 )
 
@@ -113,6 +114,12 @@ def test_a_class_token_costs_one_product_of_variables_a_value_and_constituent() 
     [product] = graph.of_kind("matmul", "multiply")
     left, right = (graph.shapes[source] for source in product.of)
     assert (left, right) == ((4, 1, P), (4, P, 6))
+
+
+@pytest.mark.parametrize("change", ({"norm": "layer"}, {"activation": "silu"}))
+def test_a_linformer_that_cannot_be_folded_is_refused_with_the_way_out(change: dict[str, str]) -> None:
+    with pytest.raises(CompressError, match="--norm batch --activation relu"):
+        lower_tagger(network("jetformer-linformer", {"preset": "tiny"} | change))
 
 
 def test_a_tagger_without_a_form_for_firmware_is_refused() -> None:

@@ -7,8 +7,14 @@ import torch
 
 from jetformer_compress.errors import CompressError
 from jetformer_compress.lowering import lower
-from jetformer_model.one_bit import OneBitJetFormer
+from jetformer_compress.quantisation import quantize
+from jetformer_model.config import preset
+from jetformer_model.dataset import TaggingData
+from jetformer_model.fixed_point import FixedPointNetwork
+from jetformer_model.one_bit import OneBit, OneBitJetFormer
+from jetformer_model.state import State
 from jetformer_model.testing import SMALL, example_batch, example_fixed_point_state, example_state
+from jetformer_model.training import Recipe
 
 
 @pytest.mark.parametrize("seed", (1, 2, 3))
@@ -26,14 +32,26 @@ def test_the_architecture_stays_that_of_the_float_network() -> None:
     assert (network.name, network.constituents, network.features, network.classes) == ("jetformer", 5, 3, 5)
 
 
-def test_a_one_bit_network_is_lowered_with_the_weights_that_it_computes_with() -> None:
+@pytest.mark.parametrize("form", (OneBit(), OneBit(power_of_two=True)))
+def test_the_matrices_of_a_one_bit_network_stay_signs(form: OneBit, data: TaggingData) -> None:
     torch.manual_seed(4)
-    network = OneBitJetFormer(SMALL).eval()
-    found = lower(network)
+    network = OneBitJetFormer(preset("tiny", features=3, classes=5), form).eval()
+    found, (x, mask) = lower(network), example_batch(40, network.architecture)
+    torch.testing.assert_close(
+        found(x, mask), network.plain().double()(x.double(), mask), rtol=1e-5, atol=1e-5
+    )
+    state = State(network.freeze(), data.inputs, data.class_names)
+    trained = quantize(state, data, recipe=Recipe(epochs=2, learning_rate=0.1)).state.network
+    assert isinstance(trained, FixedPointNetwork)
     for name, layer in network.bit_layers().items():
-        if name.endswith("attention.output"):
-            torch.testing.assert_close(found.weight(f"{name}.weight").data, layer.binary_weight())
-    assert found.weight("blocks.0.attention.output.weight").abs().unique().numel() == 1
+        signs = trained.weight(f"{name}.weight").detach()
+        torch.testing.assert_close(signs, layer.weight.detach().sign())
+        assert (trained.quantiser(f"{name}.weight").kif.sum(-1) == 1).all()
+
+
+def test_what_bitnet_normalises_is_refused() -> None:
+    with pytest.raises(CompressError, match="binarize without --normalise"):
+        lower(OneBitJetFormer(SMALL, OneBit(normalise=True)))
 
 
 @pytest.mark.parametrize("change", ({"norm": "layer"}, {"activation": "silu"}))

@@ -20,7 +20,7 @@ from jetformer_model.network import JetFormer
 from jetformer_model.state import State
 from jetformer_model.taggers import build
 from jetformer_model.testing import SMALL, example_batch, example_state
-from jetformer_model.training import Recipe, predict
+from jetformer_model.training import Recipe, Run, predict
 
 QUICK = Recipe(epochs=1, batch_size=128)
 CPU = torch.device("cpu")
@@ -169,14 +169,14 @@ def test_killed_it_goes_on_after_the_last_whole_epoch_with_the_same_bits(
 
     monkeypatch.setattr(training, "_one_epoch", counted)
     with pytest.raises(KeyboardInterrupt):
-        prune(trained, some, how, recipe, folder=tmp_path / "kept")
-    resumed = prune(trained, some, how, recipe, folder=tmp_path / "kept")
+        prune(trained, some, how, recipe, Run(tmp_path / "kept"))
+    resumed = prune(trained, some, how, recipe, Run(tmp_path / "kept"))
     assert calls == 5  # of the four epochs only one was begun twice
     assert resumed.history == undisturbed.history
     expected, found = undisturbed.state.network.state_dict(), resumed.state.network.state_dict()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     with pytest.raises(CompressError, match="other settings"):
-        prune(trained, some, Pruning(0.4, steps=2), recipe, folder=tmp_path / "kept")
+        prune(trained, some, Pruning(0.4, steps=2), recipe, Run(tmp_path / "kept"))
 
 
 def test_the_last_step_may_be_tuned_for_longer(trained: State, data: TaggingData) -> None:

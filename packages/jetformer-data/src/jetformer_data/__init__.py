@@ -9,7 +9,7 @@ from jetformer_data.statistics import Welford, normalise, training_normalisation
 from jetformer_data.streaming import Batch, Stream, StreamOptions
 from jetformer_data.streaming.weighting import WeightTable, weight_table
 
-__version__ = "0.2.0"
+__version__ = "0.2.1"
 
 __all__ = [
     "Batch",

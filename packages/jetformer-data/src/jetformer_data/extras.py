@@ -9,15 +9,20 @@ from types import ModuleType
 from jetformer_data.errors import MissingExtraError
 
 
-def require(module: str, extra: str) -> ModuleType:
-    """The imported module, or `MissingExtraError` naming the extra of this package that brings it."""
+def require(
+    module: str,
+    extra: str,
+    package: str = "jetformer-data",
+    error: type[Exception] = MissingExtraError,
+) -> ModuleType:
+    """The imported module, or `error` naming the extra of the package that brings it."""
     try:
         return import_module(module)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{module} is not installed or cannot be loaded ({error}); install it with: "
-            f"pip install 'jetformer-data[{extra}]'"
-        ) from error
+    except ImportError as reason:
+        raise error(
+            f"{module} is not installed or cannot be loaded ({reason}); install it with: "
+            f"pip install '{package}[{extra}]'"
+        ) from reason
 
 
 def require_installed(module: str, extra: str) -> None:

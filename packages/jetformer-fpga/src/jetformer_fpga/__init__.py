@@ -23,4 +23,4 @@ __all__ = [
     "synth",
     "verify",
 ]
-__version__ = "0.1.1"
+__version__ = "0.2.0"

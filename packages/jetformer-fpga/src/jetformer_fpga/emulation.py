@@ -47,7 +47,7 @@ class Emulator:
         if self._function is None:
             return reference.logits(self.state, x, mask)
         real = np.ascontiguousarray(mask, dtype=np.uint8)
-        inputs = np.ascontiguousarray(np.where(mask[..., None], x, 0), dtype=np.int32)
+        inputs = np.ascontiguousarray(x, dtype=np.int64)
         logits = np.empty((len(x), self.state.outputs), dtype=np.int64)
         self._function(inputs.ctypes.data, real.ctypes.data, logits.ctypes.data, len(x))
         return logits
@@ -120,13 +120,18 @@ def emulate(
         "min_pt_gev": loaded.inputs.min_pt_gev,
         "split": split,
     }
-    with _ScoreFile(None if out is None else Path(out), about, loaded.class_names) as file:
-        total, answers = _answers(emulator, Path(data), split, workers or os.cpu_count() or 1)
-        for codes, labels, positions in answers:
-            right += int((_argmax(loaded, codes) == labels).sum())
-            jets += len(codes)
-            file.append(loaded.formats["logits"].value(codes), labels, positions)
-            progress(jets, total)
+    with schema.Reader(data) as reader:
+        chosen = _chosen(reader, split, loaded.class_names)
+        total = int(chosen.sum())
+        with _ScoreFile(None if out is None else Path(out), about, total) as file:
+            for codes, labels, positions in _answers(
+                emulator, reader, chosen, workers or os.cpu_count() or 1
+            ):
+                logits = loaded.formats["logits"].value(codes)
+                right += int((np.argmax(logits, axis=1) == labels).sum())
+                jets += len(codes)
+                file.append(logits, labels, positions)
+                progress(jets, total)
     seconds = time.perf_counter() - start
     return Emulation(jets, right / jets if jets else None, seconds, emulator.engine, str(out or ""))
 
@@ -134,52 +139,48 @@ def emulate(
 Answers = tuple[Codes, NDArray[np.int64], NDArray[np.int64]]
 
 
-def _answers(emulator: Emulator, data: Path, split: str, workers: int) -> tuple[int, Iterator[Answers]]:
-    """The number of jets, and codes, labels and positions chunk by chunk; a few chunks are under way at a time."""
-    with schema.Reader(data) as reader:
-        names = reader.read(0, 0).class_names
-        chosen = file_mask(reader, split)
-        size = len(reader)
-    if tuple(names) != emulator.state.class_names:
+def _chosen(reader: schema.Reader, split: str, class_names: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Whether each jet is asked for. Raises FpgaError where the classes of the file are not those of the network."""
+    if reader.class_names != class_names:
         raise FpgaError(
-            f"{data}: its classes are {', '.join(names)}, those of the network {', '.join(emulator.state.class_names)}."
+            f"{reader.path}: its classes are {', '.join(reader.class_names)}, those of the network {', '.join(class_names)}."
         )
+    return file_mask(reader, split)
+
+
+def _answers(
+    emulator: Emulator, reader: schema.Reader, chosen: NDArray[np.bool_], workers: int
+) -> Iterator[Answers]:
+    """Codes, labels and positions chunk by chunk; a few chunks are under way at a time."""
 
     def work(start: int) -> Answers:
-        rows = slice(start, min(start + CHUNK, size))
-        with schema.Reader(data) as reader:
-            jets = reader.read(rows.start, rows.stop)
-        if not chosen[rows].all():
-            jets = jets.select(chosen[rows])
-        positions = np.flatnonzero(chosen[rows]) + start
+        here = chosen[start : start + CHUNK]
+        jets = reader.read(start, start + CHUNK)
+        if not here.all():
+            jets = jets.select(here)
+        positions = np.flatnonzero(here) + start
         _, x, mask = vectors.inputs_of(emulator.state, jets, positions)
         return emulator(x, mask), jets.labels, positions
 
-    def stream() -> Iterator[Answers]:
-        with ThreadPoolExecutor(workers) as pool:
-            waiting: deque[Future[Answers]] = deque()
-            for start in range(0, size, CHUNK):
-                waiting.append(pool.submit(work, start))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Answers]] = deque()
+        for start in range(0, len(chosen), CHUNK):
+            waiting.append(pool.submit(work, start))
+            if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
-
-    return int(chosen.sum()), stream()
-
-
-def _argmax(loaded: state.State, codes: Codes) -> NDArray[np.int64]:
-    return np.argmax(loaded.formats["logits"].value(codes), axis=1)
+        while waiting:
+            yield waiting.popleft().result()
 
 
 class _ScoreFile:
-    """Appends scores; the file gets its name when it is whole. Without a path it swallows them."""
+    """Takes the scores of so many jets; the file gets its name when it is whole. Without a path it swallows them."""
 
-    def __init__(self, path: Path | None, about: dict[str, Any], class_names: tuple[str, ...]) -> None:
-        self.path, self.about = path, about
-        self.columns = [f"score_{re.sub(r'[^0-9A-Za-z_]', '_', name)}" for name in class_names]
+    def __init__(self, path: Path | None, about: dict[str, Any], jets: int) -> None:
+        self.path, self.about, self.jets, self.written = path, about, jets, 0
+        self.names = [f"score_{re.sub(r'[^0-9A-Za-z_]', '_', name)}" for name in about["class_names"]]
         self.temporary = None if path is None else path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self.file: h5py.File | None = None
+        self.columns: dict[str, h5py.Dataset] = {}
 
     def __enter__(self) -> _ScoreFile:
         if self.temporary is not None:
@@ -188,7 +189,10 @@ class _ScoreFile:
             except OSError as error:
                 raise FpgaError(f"{self.path}: cannot be written ({error})") from None
             self.file.attrs["about"] = json.dumps(self.about)
-            self.file.create_group("scores")
+            kinds: dict[str, type[np.generic]] = dict.fromkeys(self.names, np.float32)
+            kinds |= {"label": np.int64, "file_index": np.int32, "jet_index": np.int64}
+            group = self.file.create_group("scores")
+            self.columns = {name: group.create_dataset(name, self.jets, kind) for name, kind in kinds.items()}
         return self
 
     def append(
@@ -197,11 +201,13 @@ class _ScoreFile:
         if self.file is None:
             return
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
-        columns = dict(zip(self.columns, probabilities.T, strict=True))
-        columns |= {"label": labels, "file_index": np.zeros(len(labels), np.int32), "jet_index": positions}
-        for name, values in columns.items():
-            _extend(self.file["scores"], name, values)
+        probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+        values = dict(zip(self.names, probabilities.T.astype(np.float32, order="C"), strict=True))
+        values |= {"label": labels, "jet_index": positions}  # file_index stays 0
+        rows = slice(self.written, self.written + len(labels))
+        for name, column in values.items():
+            self.columns[name][rows] = column
+        self.written = rows.stop
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.file is None or self.temporary is None or self.path is None:
@@ -210,11 +216,3 @@ class _ScoreFile:
         if kind is None:
             os.replace(self.temporary, self.path)
         self.temporary.unlink(missing_ok=True)
-
-
-def _extend(group: h5py.Group, name: str, values: NDArray[Any]) -> None:
-    if name not in group:
-        group.create_dataset(name, (0,), values.dtype, maxshape=(None,), chunks=(CHUNK,))
-    before = len(group[name])
-    group[name].resize(before + len(values), axis=0)
-    group[name][before:] = values

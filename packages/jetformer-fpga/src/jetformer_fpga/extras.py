@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
+from functools import partial
+
+from jetformer_data import extras
 
 from .errors import ToolError
 
-
-def require(module: str, extra: str) -> ModuleType:
-    """The imported module. Raises ToolError, naming the extra of this package that brings it."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ToolError(
-            f"{module} is not installed or cannot be loaded ({error}); install it with: "
-            f"pip install 'jetformer-fpga[{extra}]'"
-        ) from error
+require = partial(extras.require, package="jetformer-fpga", error=ToolError)

@@ -69,8 +69,8 @@ def quantise(codes: Codes, fraction: Any, to: Format) -> Codes:
 
 def quantise_real(values: Any, to: Format) -> Codes:
     """Q of real numbers: `n = floor(x * 2**f + 1/2)` in float64, then clamped."""
-    scaled = np.floor(np.ldexp(np.asarray(values, dtype=np.float64), to.f) + 0.5)
-    return np.clip(scaled, to.low, to.high).astype(np.int64)
+    scaled = np.asarray(values, dtype=np.float64) * np.ldexp(1.0, to.f)  # faster than ldexp of the values
+    return np.clip(np.floor(scaled + 0.5), to.low, to.high).astype(np.int64)
 
 
 def codes_on_grid(values: Any, fmt: Format) -> tuple[Codes, NDArray[np.bool_]]:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from .errors import StateError
 
+Arrays = dict[str, NDArray[Any]]
 FORMAT = "jetformer-state"
-MAJOR_VERSION = 2
+READABLE_VERSIONS = ("1", "2")  # float states have not changed since 1.1
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,26 @@ class Inputs:
     min_pt_gev: float
 
 
-def load(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def load(path: Path) -> tuple[dict[str, Any], Arrays]:
+    """Header and tensors of a fixed-point state."""
+    header, arrays = read(path)
+    kind = header["kind"]
+    if kind == "float":
+        raise StateError(f"{path}: {_why_not_float(header.get('architecture', {}))}")
+    if kind != "fixed_point":
+        raise StateError(
+            f"{path}: state kind '{kind}', expected 'fixed_point'; quantise it first with `jetformer-compress quantize`."
+        )
+    if _major(header) == "1":
+        raise StateError(
+            f"{path}: a fixed-point state of version {header['version']}, which holds no graph; quantise the float state "
+            "again with this release of jetformer-compress."
+        )
+    return header, arrays
+
+
+def read(path: Path) -> tuple[dict[str, Any], Arrays]:
+    """Header and tensors of a state of any kind."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -67,32 +87,23 @@ def _check_whole(path: Path) -> None:
 def _header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     try:
         header = json.loads(metadata["jetformer"])
-        format_name, version, kind = header["format"], str(header["version"]), header["kind"]
+        format_name, _, _ = header["format"], header["version"], header["kind"]
     except (KeyError, ValueError, TypeError):
         raise StateError(
             f"{path}: no JetFormer header in this safetensors file; is it a model state?"
         ) from None
     if format_name != FORMAT:
         raise StateError(f"{path}: format '{format_name}', expected '{FORMAT}'.")
-    if kind == "float":
-        raise StateError(f"{path}: {_why_not_float(header.get('architecture', {}))}")
-    if kind != "fixed_point":
-        raise StateError(f"{path}: state kind '{kind}', expected 'fixed_point'.")
-    _check_version(path, version)
+    if _major(header) not in READABLE_VERSIONS:
+        raise StateError(
+            f"{path}: state version {header['version']}, but this jetformer-fpga reads versions up to "
+            f"{READABLE_VERSIONS[-1]}.x; upgrade it."
+        )
     return dict(header)
 
 
-def _check_version(path: Path, version: str) -> None:
-    major = version.split(".")[0]
-    if major == "1":
-        raise StateError(
-            f"{path}: a fixed-point state of version {version}, which holds no graph; quantise the float state again with "
-            "this release of jetformer-compress."
-        )
-    if major != str(MAJOR_VERSION):
-        raise StateError(
-            f"{path}: state version {version}, but this jetformer-fpga reads version {MAJOR_VERSION}.x; upgrade it."
-        )
+def _major(header: dict[str, Any]) -> str:
+    return str(header["version"]).split(".")[0]
 
 
 def _why_not_float(architecture: dict[str, Any]) -> str:

@@ -1,111 +1,124 @@
 """The integer network as one C++ function that works on many jets side by side: what makes emulation fast.
 
-Every number of a jet has a slot, a row of LANES integers, one a jet. Rearranging and joining only name
-slots: they cost nothing. Each other node is one loop over its elements, whose body is one loop over lanes that compilers
-turn into vector instructions. Integers have 32 bits where the intervals of all nodes prove that this is enough, else 64.
+Only what several operations read gets slots (`loops`). What one operation reads is a formula in the loop of its reader:
+a product with a matrix, its ReLU and its rounding are one loop. Rearranging and joining cost nothing. Integers have
+32 bits where the intervals of all nodes prove that this is enough, else 64.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from string import Template
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import FpgaError
-from .fixed_point import Codes
+from .loops import (
+    Array,
+    Expression,
+    Formula,
+    Linear,
+    Loop,
+    Matrix,
+    Numbers,
+    Printer,
+    Reduction,
+    Slots,
+    Sum,
+    Table,
+    constant,
+    is_stored,
+    joined,
+    places,
+    sum_in,
+    taken,
+)
 from .network import Network
 from .nodes import Node
 
-LANES = 32
 SHORT, LONG = 30, 62  # bits of magnitude that leave room for a rounding constant
 
 
 def source(network: Network) -> str:
     """C++ with one function: `emulate(inputs, mask, logits, jets)`."""
-    return _Kernel(network).text()
+    kernel = _Kernel(network)
+    last = kernel.slots(network.logits)
+    place, size = places(kernel.blocks, kernel.loops, last)
+    printer = Printer(place)
+    body = [line for loop in kernel.loops for line in printer.loop(loop)]
+    sizes = {
+        "bits": kernel.bits,
+        "slots": size,
+        "constituents": network.mask.interval.low.size,
+        "features": network.features.shape[-1],
+        "classes": len(last),
+        "logits": printer.array(place[last], "int"),
+    }
+    return Template("\n".join([PROLOGUE, *printer.definitions(), NETWORK, *body, EPILOGUE])).substitute(sizes)
 
 
 class _Kernel:
+    """The formula of every node, and the loops of those that have slots."""
+
     def __init__(self, network: Network) -> None:
-        self.network = network
-        self.nodes = network.nodes()
-        self.uses = Counter(id(source) for node in self.nodes for source in node.sources)
-        self.places: dict[int, NDArray[np.int64]] = {}
-        self.size = 0
-        self.constants: list[tuple[int, int]] = []
-        self.tables: list[str] = []
-        self.loops: list[str] = []
-
-    def text(self) -> str:
-        for node in self.nodes:
-            self.places[id(node)] = EMITTERS[node.op](self, node)
-        bits = max(_bits(node) for node in self.nodes)
-        if bits > LONG:
+        nodes = network.nodes()
+        magnitude = max(_bits(node) for node in nodes)
+        if magnitude > LONG:
             raise FpgaError("The formats of this state need sums of more than 62 bits; narrow them.")
-        network = self.network
-        self.array("inputs_at", self.places[id(network.features)])
-        self.array("mask_at", self.places[id(network.mask)])
-        self.array("logits_at", self.places[id(network.logits)])
-        fills = "\n".join(f"    fill(v[{slot}], Int({code}LL));" for slot, code in self.constants)
-        word = "std::int32_t" if bits <= SHORT else "std::int64_t"
-        return "\n".join(
-            [
-                PROLOGUE.replace("INT", word).replace("LANES", str(LANES)),
-                *self.tables,
-                f"struct Work {{ alignas(64) Int v[{max(self.size, 1)}][L]; }};",
-                "static void prepare(Int (*v)[L]) {",
-                fills,
-                "}",
-                "static void network(Int (*__restrict v)[L]) {",
-                *self.loops,
-                "}",
-                EPILOGUE.replace("INPUTS", str(network.features.interval.low.size))
-                .replace("MASKS", str(network.mask.interval.low.size))
-                .replace("LOGITS", str(network.logits.interval.low.size)),
-            ]
-        )
+        self.bits = 32 if magnitude <= SHORT else 64
+        self.blocks: list[range] = []
+        self.loops: list[Loop] = []
+        self.found: dict[int, Expression] = {
+            id(node): Slots(self.block(node)) for node in (network.features, network.mask)
+        }
+        readers = Counter(id(source) for node in nodes for source in node.sources)
+        for node in nodes:
+            if node.op != "input":
+                self.found[id(node)] = FORMULAS[node.op](self, node)
+            if readers[id(node)] > 1 and not is_stored(self.found[id(node)]):
+                self.slots(node)
 
-    def slots(self, node: Node) -> NDArray[np.int64]:
-        """New slots for a node's elements."""
-        count = node.interval.low.size
-        self.size += count
-        return np.arange(self.size - count, self.size).reshape(node.shape)
+    def block(self, node: Node) -> Array:
+        start = self.blocks[-1].stop if self.blocks else 0
+        self.blocks.append(range(start, start + node.interval.low.size))
+        return np.arange(start, self.blocks[-1].stop)
 
-    def of(self, node: Node, shape: tuple[int, ...] | None = None) -> NDArray[np.int64]:
-        """The slots of a node, spread to a shape."""
-        places = self.places[id(node)]
-        return places if shape is None else np.broadcast_to(places, shape)
+    def slots(self, node: Node) -> Array:
+        """The slots of a node, which gets some if it has none."""
+        found = self.found[id(node)]
+        if not isinstance(found, Slots):
+            at = self.block(node)
+            self.loops.append(Loop(node.layer, at, found))
+            found = self.found[id(node)] = Slots(at)
+        return found.at
 
-    def array(self, name: str, values: Any, kind: str = "std::int32_t") -> str:
-        flat = np.asarray(values).ravel().tolist()
-        suffix = "LL" if kind == "Int" else ""
-        self.tables.append(
-            f"static const {kind} {name}[{max(len(flat), 1)}] = {{{', '.join(f'{v}{suffix}' for v in flat) or '0'}}};"
-        )
-        return name
+    def elements(self, node: Node, index: Array | None = None) -> Expression:
+        """Elements at flat positions, by default all, of which nothing is computed twice and no sum is out of order."""
+        found = self.found[id(node)]
+        size = node.interval.low.size
+        if index is None or np.array_equal(index, np.arange(size)):
+            return found
+        if not is_stored(found) and (sum_in(found) or len(np.unique(index)) < index.size):
+            found = Slots(self.slots(node))
+        return taken(found, index.ravel())
 
-    def fresh(self, values: Any, kind: str = "std::int32_t") -> str:
-        return self.array(f"t{len(self.tables)}", values, kind)
+    def spread(self, node: Node, shape: tuple[int, ...]) -> Expression:
+        """The elements of a node as those of an array of `shape`."""
+        index = np.broadcast_to(np.arange(node.interval.low.size).reshape(node.shape), shape)
+        return self.elements(node, index.ravel())
 
-    def loop(self, node: Node, body: str, **columns: Any) -> NDArray[np.int64]:
-        """For every element n: `out[l]` from the columns, each a number an element or, in capitals, a row of slots."""
-        places = self.slots(node)
-        lines = [f"    // {node.layer}: {node.op}", f"    for (int n = 0; n < {places.size}; ++n) {{"]
-        lines.append(f"        Int* __restrict out = v[{int(places.flat[0]) if places.size else 0} + n];")
-        for name, values in columns.items():
-            values = np.broadcast_to(values, node.shape)
-            if name.isupper():
-                lines.append(f"        const Int* {name.lower()} = v[{self.fresh(values)}[n]];")
-            else:
-                same = values.size > 0 and (values == values.flat[0]).all()
-                number = f"Int({int(values.flat[0])}LL)" if same else f"{self.fresh(values, 'Int')}[n]"
-                lines.append(f"        const Int {name} = {number};")
-        lines += [f"        for (int l = 0; l < L; ++l) out[l] = {body};", "    }"]
-        self.loops.append("\n".join(lines))
-        return places
+    def without_sum(self, node: Node) -> Expression:
+        found = self.found[id(node)]
+        return Slots(self.slots(node)) if sum_in(found) else found
+
+    def pair(self, node: Node) -> tuple[Expression, Expression]:
+        """Both sources, at most one of them with a sum."""
+        a, b = (self.spread(source, node.shape) for source in node.sources)
+        if sum_in(a) and sum_in(b):
+            b = Slots(self.slots(node.sources[1]))
+        return a, b
 
 
 def _bits(node: Node) -> int:
@@ -128,122 +141,74 @@ def _bits(node: Node) -> int:
     return largest.bit_length()
 
 
-def _input(k: _Kernel, node: Node) -> NDArray[np.int64]:
-    return k.slots(node)
+def _numbers(values: object, shape: tuple[int, ...]) -> Numbers:
+    return Numbers(np.broadcast_to(np.asarray(values, dtype=np.int64), shape).ravel())
 
 
-def _constant(k: _Kernel, node: Node) -> NDArray[np.int64]:
-    places = k.slots(node)
-    k.constants += list(zip(places.ravel().tolist(), node.interval.low.ravel().tolist(), strict=True))
-    return places
+def _shifted(x: Expression, shift: Array, shape: tuple[int, ...]) -> Expression:
+    return Formula("({} << {})", (x, _numbers(shift, shape))) if shift.any() else x
 
 
-def _rearrange(k: _Kernel, node: Node) -> NDArray[np.int64]:
-    return k.of(node.sources[0]).ravel()[node.attributes["index"]]
+def _rearrange(k: _Kernel, node: Node) -> Expression:
+    return k.elements(node.sources[0], node.attributes["index"].ravel())
 
 
-def _concatenate(k: _Kernel, node: Node) -> NDArray[np.int64]:
-    return np.concatenate([k.of(source) for source in node.sources])
+def _concatenate(k: _Kernel, node: Node) -> Expression:
+    """Sources that are computed in different ways get slots."""
+    found = joined([k.elements(source) for source in node.sources])
+    return found or Slots(np.concatenate([k.slots(source) for source in node.sources]))
 
 
-def _same(k: _Kernel, node: Node) -> NDArray[np.int64]:
-    """What is never below 0 needs no work."""
-    return k.of(node.sources[0])
-
-
-def _linear(k: _Kernel, node: Node) -> NDArray[np.int64]:
+def _linear(k: _Kernel, node: Node) -> Expression:
     """Rows whose inputs and outputs have the same steps share one matrix of integers."""
     weight, bias = node.attributes["weight"], node.attributes["bias"]
     outs, ins = weight.codes.shape
-    codes, grid = weight.codes, np.broadcast_to(weight.format.f, weight.codes.shape)
-    places, x = k.slots(node), k.of(node.sources[0]).reshape(-1, ins)
+    grid = np.broadcast_to(weight.format.f, weight.codes.shape)
     x_steps = node.sources[0].interval.fraction.reshape(-1, ins)
     y_steps = node.interval.fraction.reshape(-1, outs)
     kinds, which = np.unique(np.concatenate([x_steps, y_steps], axis=1), axis=0, return_inverse=True)
+    matrices = []
     for kind, steps in enumerate(kinds):
-        rows = np.flatnonzero(which.ravel() == kind)
-        scaled = codes << np.where(codes != 0, steps[ins:, None] - grid - steps[:ins], 0)
+        codes = weight.codes << np.where(weight.codes != 0, steps[ins:, None] - grid - steps[:ins], 0)
         start = np.zeros(outs, dtype=np.int64)
         if bias is not None:
             fraction = np.broadcast_to(bias.format.f, bias.codes.shape)
             start = bias.codes << np.where(bias.codes != 0, steps[ins:] - fraction, 0)
-        arrays = [k.fresh(x[rows]), k.fresh(places.reshape(-1, outs)[rows][:, 0])]
-        numbers = [k.fresh(scaled, "Int"), k.fresh(start, "Int")]
-        k.loops.append(
-            f"    // {node.layer}: linear\n"
-            f"    matrix<{ins}, {outs}>(v, {len(rows)}, {', '.join(arrays + numbers)});"
-        )
-    return places
+        matrices.append(Matrix(np.flatnonzero(which.ravel() == kind), codes, start))
+    return Sum(Linear(k.without_sum(node.sources[0]), tuple(matrices)))
 
 
-def _add(k: _Kernel, node: Node) -> NDArray[np.int64]:
-    a, b = (node.interval.fraction - source.interval.fraction for source in node.sources)
-    columns = {"A": k.of(node.sources[0], node.shape), "B": k.of(node.sources[1], node.shape)}
-    return k.loop(node, f"{_shifted('a', a)} + {_shifted('b', b)}", **columns, p=a, q=b)
+def _add(k: _Kernel, node: Node) -> Expression:
+    shifts = (node.interval.fraction - source.interval.fraction for source in node.sources)
+    a, b = (_shifted(x, shift, node.shape) for x, shift in zip(k.pair(node), shifts, strict=True))
+    return Formula("({} + {})", (a, b))
 
 
-def _shifted(name: str, shift: Codes) -> str:
-    return f"(Int)({name}[l] << {'p' if name == 'a' else 'q'})" if np.any(shift) else f"{name}[l]"
-
-
-def _multiply(k: _Kernel, node: Node) -> NDArray[np.int64]:
-    if k.uses[id(node)] == 1 and _user(k, node).op == "total":
-        return np.zeros(node.shape, dtype=np.int64)  # `_total` multiplies on its way
-    a, b = (k.of(source, node.shape) for source in node.sources)
-    return k.loop(node, "a[l] * b[l]", A=a, B=b)
-
-
-def _user(k: _Kernel, node: Node) -> Node:
-    return next(user for user in k.nodes if any(source is node for source in user.sources))
-
-
-def _reduction(
-    k: _Kernel, node: Node, function: str, factors: Sequence[NDArray[np.int64]]
-) -> NDArray[np.int64]:
+def _reduction(step: str, k: _Kernel, node: Node) -> Expression:
     """Over the last axis, with every term brought to the finest grid of its row."""
-    terms = node.sources[0].shape[-1]
-    shift = node.interval.fraction[..., None] - node.sources[0].interval.fraction
-    places = k.slots(node)
-    arrays = [k.fresh(np.broadcast_to(f, node.sources[0].shape)) for f in factors]
-    shifts = [k.fresh(shift)] if shift.any() else []
-    kind = f"{function}{'_shifted' if shifts else ''}<{terms}>"
-    first = int(places.flat[0])
-    k.loops.append(
-        f"    // {node.layer}: {node.op}\n    {kind}(v, {places.size}, {first}, {', '.join(arrays + shifts)});"
-    )
-    return places
-
-
-def _total(k: _Kernel, node: Node) -> NDArray[np.int64]:
     x = node.sources[0]
-    if x.op == "multiply" and k.uses[id(x)] == 1:
-        return _reduction(k, node, "dot", [k.of(source, x.shape) for source in x.sources])
-    return _reduction(k, node, "total", [k.of(x)])
+    shift = node.interval.fraction[..., None] - x.interval.fraction
+    return Sum(Reduction(_shifted(k.without_sum(x), shift, x.shape), x.shape[-1], step))
 
 
-def _maximum(k: _Kernel, node: Node) -> NDArray[np.int64]:
-    return _reduction(k, node, "greatest", [k.of(node.sources[0])])
+def _gate(k: _Kernel, node: Node) -> Expression:
+    x, mask = k.pair(node)
+    return Formula("gate({}, {}, {})", (mask, x, _numbers(node.attributes["otherwise"], node.shape)))
 
 
-def _gate(k: _Kernel, node: Node) -> NDArray[np.int64]:
-    x, mask = (k.of(source, node.shape) for source in node.sources)
-    return k.loop(node, "m[l] ? x[l] : otherwise", X=x, M=mask, otherwise=node.attributes["otherwise"])
-
-
-def _quantise(k: _Kernel, node: Node) -> NDArray[np.int64]:
+def _quantise(k: _Kernel, node: Node) -> Expression:
+    """No number has as many bits as an integer, so that a longer shift changes nothing more."""
     fmt, fraction = node.attributes["format"], node.sources[0].interval.fraction
     drop = np.where(fmt.width > 0, fraction - fmt.f, 0)
-    down, up = np.clip(drop, 0, 31), np.clip(-drop, 0, 62)
+    down, up = np.clip(drop, 0, k.bits - 1), np.clip(-drop, 0, k.bits - 1)
     half = np.where(down > 0, 1 << np.maximum(down - 1, 0), 0)
-    value = "(Int)(x[l] << up)" if up.any() else "x[l]"
-    rounded = f"(({value} + half) >> down)" if down.any() else value
-    columns = {"low": fmt.low, "high": fmt.high} | ({"up": up} if up.any() else {})
+    x = _shifted(k.elements(node.sources[0]), up, node.shape)
     if down.any():
-        columns |= {"half": half, "down": down}
-    return k.loop(node, f"clamp({rounded}, low, high)", X=k.of(node.sources[0]), **columns)
+        x = Formula("(({} + {}) >> {})", (x, _numbers(half, node.shape), _numbers(down, node.shape)))
+    return Formula("clamp({}, {}, {})", (x, _numbers(fmt.low, node.shape), _numbers(fmt.high, node.shape)))
 
 
-def _table(k: _Kernel, node: Node) -> NDArray[np.int64]:
+def _table(k: _Kernel, node: Node) -> Expression:
     """Tables that are the same are stored once."""
     starts: dict[bytes, int] = {}
     stored: list[int] = []
@@ -256,25 +221,23 @@ def _table(k: _Kernel, node: Node) -> NDArray[np.int64]:
             starts[key] = len(stored)
             stored += entries.tolist()
         offsets.append(starts[key] - low)
-    name = k.fresh(stored, "Int")
-    at = np.array(offsets, dtype=np.int64).reshape(node.shape)
-    return k.loop(node, f"{name}[x[l] + at]", X=k.of(node.sources[0]), at=at)
+    at = _numbers(np.reshape(offsets, node.shape), node.shape)
+    return Formula("look_up({}, {} + {})", (Table(np.array(stored)), k.elements(node.sources[0]), at))
 
 
-EMITTERS: dict[str, Callable[[_Kernel, Node], NDArray[np.int64]]] = {
-    "input": _input,
-    "constant": _constant,
+FORMULAS: dict[str, Callable[[_Kernel, Node], Expression]] = {
+    "constant": lambda k, node: constant(node.interval.low.ravel()),
     "rearrange": _rearrange,
     "concatenate": _concatenate,
     "linear": _linear,
     "add": _add,
-    "multiply": _multiply,
-    "negate": lambda k, node: k.loop(node, "-x[l]", X=k.of(node.sources[0])),
-    "total": _total,
-    "maximum": _maximum,
+    "multiply": lambda k, node: Formula("({} * {})", k.pair(node)),
+    "negate": lambda k, node: Formula("(-{})", (k.elements(node.sources[0]),)),
+    "total": partial(_reduction, "sum + {}"),
+    "maximum": partial(_reduction, "larger(sum, {})"),
     "gate": _gate,
-    "unsigned": _same,
-    "relu": lambda k, node: k.loop(node, "x[l] > 0 ? x[l] : Int(0)", X=k.of(node.sources[0])),
+    "unsigned": lambda k, node: k.elements(node.sources[0]),
+    "relu": lambda k, node: Formula("larger({}, all(0))", (k.elements(node.sources[0]),)),
     "quantise": _quantise,
     "table": _table,
 }
@@ -282,64 +245,56 @@ EMITTERS: dict[str, Callable[[_Kernel, Node], NDArray[np.int64]]] = {
 PROLOGUE = """#include <cstdint>
 #include <memory>
 
-using Int = INT;
-constexpr int L = LANES;
+#if defined(__AVX512F__)
+constexpr int BYTES = 64;  // that the processor works on at once: with more, compilers take the vectors apart
+#elif defined(__AVX2__)
+constexpr int BYTES = 32;
+#else
+constexpr int BYTES = 16;
+#endif
+using Int = std::int${bits}_t;
+constexpr int L = BYTES / sizeof(Int);
+typedef Int Lanes __attribute__((vector_size(BYTES)));  // one number of each of L jets
 
-static inline void fill(Int* row, Int value) { for (int l = 0; l < L; ++l) row[l] = value; }
-static inline Int clamp(Int x, Int low, Int high) { x = x < low ? low : x; return x > high ? high : x; }
-
-template <int In, int Out>
-static void matrix(Int (*v)[L], int rows, const std::int32_t* x, const std::int32_t* y, const Int* weight, const Int* bias) {
-    for (int r = 0; r < rows; ++r)
-        for (int o = 0; o < Out; ++o) {
-            Int sum[L];
-            fill(sum, bias[o]);
-            for (int i = 0; i < In; ++i) {
-                const Int* in = v[x[r * In + i]];
-                const Int w = weight[o * In + i];
-                for (int l = 0; l < L; ++l) sum[l] += w * in[l];
-            }
-            for (int l = 0; l < L; ++l) v[y[r] + o][l] = sum[l];
-        }
+static inline Lanes all(Int x) { return Lanes{} + x; }
+static inline Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
+static inline Lanes smaller(Lanes a, Lanes b) { return a < b ? a : b; }
+static inline Lanes clamp(Lanes x, Int low, Int high) { return smaller(larger(x, all(low)), all(high)); }
+static inline Lanes gate(Lanes mask, Lanes x, Int otherwise) { return mask != 0 ? x : all(otherwise); }
+static inline Lanes look_up(const Int* table, Lanes at) {
+    Lanes found;
+    for (int l = 0; l < L; ++l) found[l] = table[at[l]];
+    return found;
 }
-
-#define REDUCTION(NAME, PARAMETERS, FIRST, STEP)                                              \\
-    template <int Terms> static void NAME(Int (*v)[L], int count, int to, PARAMETERS) {       \\
-        for (int n = 0; n < count; ++n) {                                                     \\
-            Int sum[L];                                                                       \\
-            for (int i = 0; i < Terms; ++i) {                                                 \\
-                const int at = n * Terms + i;                                                 \\
-                for (int l = 0; l < L; ++l) { const Int term = FIRST; sum[l] = i ? STEP : term; } \\
-            }                                                                                 \\
-            for (int l = 0; l < L; ++l) v[to + n][l] = sum[l];                                \\
-        }                                                                                     \\
-    }
-#define COMMA ,
-#define ONE const std::int32_t* a
-#define TWO const std::int32_t* a COMMA const std::int32_t* b
-#define SHIFT COMMA const std::int32_t* s
-REDUCTION(total, ONE, v[a[at]][l], sum[l] + term)
-REDUCTION(total_shifted, ONE SHIFT, (Int)(v[a[at]][l] << s[at]), sum[l] + term)
-REDUCTION(dot, TWO, v[a[at]][l] * v[b[at]][l], sum[l] + term)
-REDUCTION(dot_shifted, TWO SHIFT, (Int)((v[a[at]][l] * v[b[at]][l]) << s[at]), sum[l] + term)
-REDUCTION(greatest, ONE, v[a[at]][l], (sum[l] > term ? sum[l] : term))
-REDUCTION(greatest_shifted, ONE SHIFT, (Int)(v[a[at]][l] << s[at]), (sum[l] > term ? sum[l] : term))
+template <int Terms> static inline Lanes dot(const Lanes* x, const Int* weight) {
+    Lanes sum = weight[0] * x[0];
+    for (int i = 1; i < Terms; ++i) sum += weight[i] * x[i];
+    return sum;
+}
 """
 
-EPILOGUE = """
-extern "C" void emulate(const std::int32_t* inputs, const std::uint8_t* mask, std::int64_t* logits, std::int64_t jets) {
+NETWORK = """
+static void network(Lanes* v) {"""
+
+EPILOGUE = """}
+
+extern "C" void emulate(const std::int64_t* inputs, const std::uint8_t* mask, std::int64_t* logits, std::int64_t jets) {
+    struct Work { Lanes v[$slots]; };
     auto work = std::make_unique<Work>();
-    Int (*v)[L] = work->v;
-    prepare(v);
+    Lanes* v = work->v;
     for (std::int64_t start = 0; start < jets; start += L) {
         const int here = jets - start < L ? int(jets - start) : L;
-        for (int l = 0; l < here; ++l) {
-            for (int n = 0; n < INPUTS; ++n) v[inputs_at[n]][l] = inputs[(start + l) * INPUTS + n];
-            for (int n = 0; n < MASKS; ++n) v[mask_at[n]][l] = mask[(start + l) * MASKS + n];
-        }
+        for (int l = 0; l < L; ++l)  // beyond the last jet: jets without constituents
+            for (int c = 0; c < $constituents; ++c) {
+                const std::int64_t at = (start + l) * $constituents + c;
+                const bool real = l < here && mask[at];
+                for (int f = 0; f < $features; ++f)
+                    v[c * $features + f][l] = real ? Int(inputs[at * $features + f]) : 0;
+                v[$constituents * $features + c][l] = real;
+            }
         network(v);
         for (int l = 0; l < here; ++l)
-            for (int n = 0; n < LOGITS; ++n) logits[(start + l) * LOGITS + n] = v[logits_at[n]][l];
+            for (int n = 0; n < $classes; ++n) logits[(start + l) * $classes + n] = v[$logits[n]][l];
     }
 }
 """

@@ -178,7 +178,7 @@ def _digest(path: Path) -> str:
 def code_digest() -> str:
     """Of this package's own files: a result of other code is not the same result."""
     here = Path(__file__).parent
-    files = sorted(path for path in here.rglob("*") if path.suffix in (".py", ".cpp"))
+    files = sorted(path for path in here.rglob("*") if path.suffix in (".py", ".cpp", ".hpp"))
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
 
 

@@ -54,7 +54,12 @@ def exact(codes: Codes, fmt: Format) -> Exact:
     return Exact(codes << np.where(codes != 0, shift, 0), f if live.any() else 0)
 
 
-def logits(state: State, x: Codes, mask: NDArray[np.bool_]) -> Codes:
+def logits(
+    state: State,
+    x: Codes,
+    mask: NDArray[np.bool_],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Codes:
     """Codes of the logits `[jets, C]` from the codes of the inputs `[jets, P, F]`; mask `[jets, P]`, True = real."""
     fmt, classes = state.formats["logits"], state.outputs
     pieces = [np.zeros((0, classes), dtype=np.int64)]
@@ -63,6 +68,7 @@ def logits(state: State, x: Codes, mask: NDArray[np.bool_]) -> Codes:
         answer = values(state, x[rows], mask[rows])["logits"]
         codes = quantise(answer.n, answer.f, fmt)
         pieces.append(np.broadcast_to(codes, (len(x[rows]), classes)))
+        progress(min(rows.stop, len(x)), len(x))
     return np.concatenate(pieces)
 
 

@@ -6,7 +6,8 @@ import hashlib
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import as_file, files
+from contextlib import suppress
+from importlib.resources import files
 from os import cpu_count, getpid, replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from .ports import TOP, Field, Port, Ports
 Progress = Callable[[int, int], None]
 RESET, VALID = 1, 2
 GROUP_BYTES = 1_500_000
+PATIENCE = 0.5  # seconds between looks at how far a simulation is
+BENCH, PORTS_HEADER = "testbench.cpp", "testbench_ports.hpp"
 # Lint is the tracer's business; what could change meaning stays fatal: unsized or multiple drivers, latches, loops.
 VERILATOR_OPTIONS = (
     "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-lint", "-Wno-style",
@@ -42,7 +45,8 @@ def fingerprint(verilog: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(verilog.glob("*.v")):
         digest.update(path.read_bytes())
-    digest.update((files(__package__) / "testbench.cpp").read_bytes())
+    for name in (BENCH, PORTS_HEADER):
+        digest.update((files(__package__) / name).read_bytes())
     digest.update(
         " ".join(
             [tools.verilator().source, tools.compiler().source, *VERILATOR_OPTIONS, *COMPILER_OPTIONS]
@@ -57,7 +61,7 @@ def compile_circuit(
     progress: Progress = lambda done, total: None,
     *,
     top: str = TOP,
-    bench: str = "testbench.cpp",
+    bench: str = BENCH,
     answers: str = "logits",
 ) -> Path:
     """The executable test bench of the Verilog files in a folder; `work` takes the intermediate files.
@@ -78,19 +82,20 @@ def compile_circuit(
         f"-I{include}",
         f"-I{include / 'vltstd'}",
     ]
-    with as_file(files(__package__) / bench) as testbench:
-        units = _grouped([*sorted(work.glob("V*.cpp")), testbench], work)
+    for name in (bench, PORTS_HEADER):
+        (work / name).write_bytes((files(__package__) / name).read_bytes())
+    units = _grouped([*sorted(work.glob("V*.cpp")), work / bench], work)
 
-        def build(unit: Path) -> str:
-            target = work / f"{unit.stem}.o"
-            compiler.run(*options, "-c", str(unit), "-o", str(target))
-            return str(target)
+    def build(unit: Path) -> str:
+        target = work / f"{unit.stem}.o"
+        compiler.run(*options, "-c", str(unit), "-o", str(target))
+        return str(target)
 
-        objects = _runtime(verilator, compiler, options)
-        with ThreadPoolExecutor(cpu_count() or 1) as pool:
-            for done, name in enumerate(pool.map(build, units), start=1):
-                objects.append(name)
-                progress(done, len(units))
+    objects = _runtime(verilator, compiler, options)
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        for done, name in enumerate(pool.map(build, units), start=1):
+            objects.append(name)
+            progress(done, len(units))
     executable = work / "testbench"
     compiler.run(*objects, "-pthread", "-o", str(executable))
     return executable
@@ -145,6 +150,7 @@ def play(
     features: NDArray[np.int64],
     mask: NDArray[np.bool_],
     work: Path,
+    progress: Progress = lambda done, total: None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """One clock cycle a row: control `[cycles]` (RESET, VALID), codes of the features `[cycles, P * F]`, mask `[cycles, P]`.
 
@@ -153,12 +159,17 @@ def play(
     rows = rows_of(ports, control, features, mask)
     stimuli, answers = work / "stimuli.bin", work / "answers.bin"
     stimuli.write_bytes(np.ascontiguousarray(rows, dtype="<u4").tobytes())
-    done = subprocess.run(
-        [str(executable), str(stimuli), str(answers)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
+    command = [str(executable), str(stimuli), str(answers)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        errors = None
+        while errors is None:
+            with suppress(subprocess.TimeoutExpired):
+                errors = running.communicate(timeout=PATIENCE)[1]
+            written = answers.stat().st_size if answers.exists() else 0
+            progress(written // (4 + 4 * ports.answers.words), len(rows))
+    if running.returncode:
         raise ToolError(
-            f"The simulation stopped with exit code {done.returncode}: {done.stderr.strip()[-200:]}"
+            f"The simulation stopped with exit code {running.returncode}: {errors.strip()[-200:]}"
         )
     out = np.fromfile(answers, dtype="<u4").reshape(-1, 1 + ports.answers.words)
     if len(out) != len(rows):

@@ -17,11 +17,10 @@ from . import graph
 from .errors import StateError
 from .fixed_point import Codes, Format, codes_on_grid
 from .graph import GraphError, Operation, Shape
-from .header import Inputs, class_names_of, inputs_of, load
+from .header import Arrays, Inputs, class_names_of, inputs_of, load
 
 MAX_TABLE_BITS = 16
 MAX_BITS = 24  # more can't be stored in float32
-Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)

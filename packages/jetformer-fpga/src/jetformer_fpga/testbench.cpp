@@ -3,7 +3,6 @@
 // A row in is 32-bit words, lowest bits first: control (bit 0 rst, bit 1 valid_in), features, mask.
 // A row out is: valid_out, the port ANSWERS (a macro). Outputs are read just before the rising edge that ends their cycle.
 
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -11,31 +10,8 @@
 #include <vector>
 
 #include "Vjetformer.h"
+#include "testbench_ports.hpp"
 #include "verilated.h"
-
-double sc_time_stamp() { return 0; }
-
-// Verilator holds a port in an integer of up to 64 bits, a wider one in an array of 32-bit words.
-template <typename Port> constexpr std::size_t words() { return (sizeof(Port) + 3) / 4; }
-
-template <typename Port> void put(Port& port, const std::uint32_t* row) {
-    if constexpr (std::is_integral_v<Port>) {
-        std::uint64_t value = row[0];
-        if constexpr (sizeof(Port) > 4) value |= std::uint64_t(row[1]) << 32;
-        port = Port(value);
-    } else {
-        for (std::size_t n = 0; n < words<Port>(); ++n) port[n] = row[n];
-    }
-}
-
-template <typename Port> void take(const Port& port, std::uint32_t* row) {
-    if constexpr (std::is_integral_v<Port>) {
-        row[0] = std::uint32_t(port);
-        if constexpr (sizeof(Port) > 4) row[1] = std::uint32_t(std::uint64_t(port) >> 32);
-    } else {
-        for (std::size_t n = 0; n < words<Port>(); ++n) row[n] = port[n];
-    }
-}
 
 int main(int argc, char** argv) {
     if (argc != 3) {

@@ -4,7 +4,6 @@
 // A row of JETS is s_axis_tdata in 32-bit words, lowest first; a row of ANSWERS is m_axis_tdata, one for each transfer.
 // Exit code 3: the wrapper broke a rule of the protocol (an answer changed or vanished while it waited).
 
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -14,30 +13,8 @@
 #include <vector>
 
 #include "Vjetformer_axis.h"
+#include "testbench_ports.hpp"
 #include "verilated.h"
-
-double sc_time_stamp() { return 0; }
-
-template <typename Port> constexpr std::size_t words() { return (sizeof(Port) + 3) / 4; }
-
-template <typename Port> void put(Port& port, const std::uint32_t* row) {
-    if constexpr (std::is_integral_v<Port>) {
-        std::uint64_t value = row[0];
-        if constexpr (sizeof(Port) > 4) value |= std::uint64_t(row[1]) << 32;
-        port = Port(value);
-    } else {
-        for (std::size_t n = 0; n < words<Port>(); ++n) port[n] = row[n];
-    }
-}
-
-template <typename Port> void take(const Port& port, std::uint32_t* row) {
-    if constexpr (std::is_integral_v<Port>) {
-        row[0] = std::uint32_t(port);
-        if constexpr (sizeof(Port) > 4) row[1] = std::uint32_t(std::uint64_t(port) >> 32);
-    } else {
-        for (std::size_t n = 0; n < words<Port>(); ++n) row[n] = port[n];
-    }
-}
 
 int main(int argc, char** argv) {
     if (argc != 6) return 2;

@@ -125,7 +125,8 @@ def verify(
     of_jets, positions = vectors.of_file(loaded.state, data, split, jets)
     corners = vectors.corners(loaded.state)
     asked = corners + of_jets
-    expected = reference.logits(loaded.state, asked.x, asked.mask)
+    with task("reference") as progress:
+        expected = reference.logits(loaded.state, asked.x, asked.mask, progress)
     legs, pytorch = [], ""
     with task("PyTorch"):
         answered, rows, pytorch = _pytorch(loaded, asked, positions, len(corners), logits)
@@ -138,8 +139,9 @@ def verify(
     legs.append(_judged("interpreter", loaded, asked, answered, expected))
     with task("compiling the circuit") as progress:
         executable = _executable(loaded, progress)
-    with task("simulation"):
-        answered, timing = streaming.simulate(loaded, partial(simulation.play, executable), asked, expected)
+    with task("simulation") as progress:
+        play = partial(simulation.play, executable, progress=progress)
+        answered, timing = streaming.simulate(loaded, play, asked, expected)
     legs.append(_judged("Verilog", loaded, asked, answered, expected))
     second = "not asked for"
     if icarus_jets:

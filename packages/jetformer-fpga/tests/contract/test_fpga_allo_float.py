@@ -13,6 +13,7 @@ from jetformer_fpga.errors import StateError, ToolError
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed here")
 model_state = pytest.importorskip("jetformer_model.state", reason="jetformer-model is not installed here")
+testing = pytest.importorskip("jetformer_model.testing", reason="jetformer-model is not installed here")
 
 # What the frontend builds, by torch.fx's names; method arguments are checked below.
 FUNCTIONS = {"add", "cat", "matmul", "relu", "softmax", "log_softmax"}
@@ -75,9 +76,12 @@ def test_only_operators_that_the_frontend_builds(network: tuple[Path, Any]) -> N
             assert all(isinstance(argument, int) for argument in node.args[1:])
 
 
-def test_a_fixed_point_state_is_refused(small_state: Path) -> None:
-    with pytest.raises(StateError, match="takes a float state"):
-        floating.module(small_state, 1)
+class TestStateReader(testing.StateReaderContract):  # type: ignore[misc,name-defined]
+    expected_error = StateError
+    refused = dict.fromkeys(("one_bit", "fixed_point"), "takes a float state")
+
+    def use_state(self, path: Path) -> Any:
+        return floating.module(path, 1)
 
 
 @pytest.mark.allo

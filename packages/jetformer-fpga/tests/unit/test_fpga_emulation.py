@@ -11,7 +11,7 @@ import pytest
 
 from jetformer_data import schema
 from jetformer_data.testing import example_jets
-from jetformer_fpga import emulation, kernel, network, reference, state, tools, vectors
+from jetformer_fpga import answers, emulation, kernel, network, reference, state, tools, vectors
 from jetformer_fpga.errors import FpgaError, ToolError
 from jetformer_fpga.testing import NETWORKS, Sketch, random_state
 
@@ -35,7 +35,7 @@ def different(loaded: state.State, rng: np.random.Generator, jets: int = 101) ->
 
 
 @pytest.mark.usefixtures("compiler", "own_cache")
-@pytest.mark.parametrize("name", ("maximum_pooling", "relu_attention", "linformer"))
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_kind_of_network(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
     sketch = Sketch(seed=8)
     NETWORKS[name](sketch)
@@ -47,17 +47,32 @@ def test_a_transformer_and_a_planted_fault(
     odd_state: state.State, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert different(odd_state, rng) == 0
-    monkeypatch.setattr(
-        kernel, "PROLOGUE", kernel.PROLOGUE.replace("fill(sum, bias[o])", "fill(sum, Int(0))")
-    )
+    monkeypatch.setattr(kernel, "PROLOGUE", kernel.PROLOGUE.replace("sum += weight", "sum -= weight"))
     assert different(odd_state, rng) > 0
 
 
 @pytest.mark.usefixtures("compiler", "own_cache")
-def test_wide_formats_get_64_bits(tmp_path: Path, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("output", ("argmax", "log-probabilities"))
+def test_other_answers(output: str, odd_state: state.State, rng: np.random.Generator) -> None:
+    assert different(answers.answering(odd_state, output), rng) == 0
+
+
+@pytest.mark.usefixtures("compiler", "own_cache")
+def test_narrow_processors(
+    odd_state: state.State, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without what only this machine has, and with fewer jets side by side."""
+    options = tuple(option for option in emulation.OPTIONS if option != "-march=native")
+    monkeypatch.setattr(emulation, "OPTIONS", options)
+    assert different(odd_state, rng) == 0
+
+
+@pytest.mark.usefixtures("compiler", "own_cache")
+@pytest.mark.parametrize("fraction", (20, 2), ids=("few bits are dropped", "more than 32 bits are dropped"))
+def test_wide_formats_get_64_bits(fraction: int, tmp_path: Path, rng: np.random.Generator) -> None:
     sketch = Sketch(seed=2, constituents=2, features=2, weight_bits=20)
     flat = sketch.op("reshape", "flat", sketch.features((1, 3, 19)), shape=[4])
-    wide = sketch.quantise("wide", sketch.linear("first", flat, 3), (1, 3, 20))
+    wide = sketch.quantise("wide", sketch.linear("first", flat, 3), (1, 3, fraction))
     sketch.quantise("logits", sketch.linear("head", wide, 5), (1, 4, 18))
     loaded = state.read(sketch.write(tmp_path / "wide"))
     assert "std::int64_t;" in kernel.source(network.build(loaded))

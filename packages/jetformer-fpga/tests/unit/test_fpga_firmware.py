@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import save_file
 
-from jetformer_fpga import project, reference, vectors, verification
+from jetformer_fpga import project, reference, simulation, vectors, verification
 from jetformer_fpga.errors import FpgaError
 
 pytestmark = pytest.mark.usefixtures("simulator")
@@ -34,6 +36,19 @@ def test_the_circuit_is_the_network(firmware: project.Project, jets: Path, answe
     stored = json.loads((firmware.folder / "verification.json").read_text())
     assert stored["mismatches"] == 0
     assert stored["verified_jets"] == 300
+
+
+def test_long_tasks_tell_how_far_they_are(firmware: project.Project, jets: Path, answered: Path) -> None:
+    seen: dict[str, tuple[int, int]] = {}
+
+    @contextmanager
+    def task(name: str) -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, total: seen.update({name: (done, total)})
+
+    verification.verify(firmware.folder, jets, split="all", logits=answered, again=True, task=task)
+    assert seen["reference"] == (310, 310)
+    cycles, total = seen["simulation"]
+    assert cycles == total > 310
 
 
 def test_wrong_answers_of_pytorch_are_seen(
@@ -65,3 +80,18 @@ def test_without_pytorch_the_result_says_so(
     assert result.passed
     assert result.pytorch.startswith("not compared")
     assert len(result.legs) == 2
+
+
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize("name", (simulation.BENCH, simulation.PORTS_HEADER))
+def test_an_executable_is_known_by_its_bench(
+    name: str, firmware: project.Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = simulation.fingerprint(firmware.verilog)
+    package = Path(simulation.__file__).parent
+    for file in (simulation.BENCH, simulation.PORTS_HEADER):
+        (tmp_path / file).write_bytes((package / file).read_bytes())
+    monkeypatch.setattr(simulation, "files", lambda package: tmp_path)
+    assert simulation.fingerprint(firmware.verilog) == before
+    (tmp_path / name).write_text("// another\n")
+    assert simulation.fingerprint(firmware.verilog) != before

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from functools import partial
 
+from jetformer_data import extras
 from jetformer_hpo.errors import SearchError
 
-
-def require(module: str, extra: str) -> Any:
-    """The imported module, or SearchError naming the extra of this package that brings it."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise SearchError(
-            f"{module} is not installed or cannot be loaded ({error}); "
-            f"install it with: pip install 'jetformer-hpo[{extra}]'"
-        ) from error
+require = partial(extras.require, package="jetformer-hpo", error=SearchError)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from jetformer_hpo.findings import Findings
 from jetformer_hpo.front import Candidate, Repeated
+from jetformer_model.booktabs import booktabs
 
 SHARES = ("accuracy", "auc")  # shown in percent
 Cells = list[str]
@@ -109,15 +109,7 @@ def write_csv(found: Findings, path: Path) -> None:
 
 def as_latex(found: Findings) -> str:
     """The Pareto set as a table for the booktabs package."""
-    headings = _headings(found)
-    lines = [rf"\begin{{tabular}}{{{'r' * len(headings)}}}", r"\toprule", _latex_row(headings), r"\midrule"]
-    lines += [_latex_row(_cells(found, candidate)) for candidate in found.front]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
-
-
-def _latex_row(cells: Sequence[str]) -> str:
-    signs = {"%": r"\%", "_": r"\_", "±": r"$\pm$", ",": r"\,"}
-    return " & ".join("".join(signs.get(sign, sign) for sign in cell) for cell in cells) + r" \\"
+    return booktabs(_headings(found), [_cells(found, candidate) for candidate in found.front])
 
 
 def _settings(found: Findings) -> list[str]:

@@ -73,13 +73,9 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         accepted = (int, float) if kind is float else kind
         if isinstance(value, bool) or not isinstance(value, accepted):
             raise SearchError(f"setting {name!r}: expected a value of type {kind.__name__}, got {value!r}")
-    attention, bits = settings.get("attention", "softmax"), settings.get("bits", UNQUANTISED)
+    attention = settings.get("attention", "softmax")
     if attention not in ATTENTIONS:
         raise SearchError(f"setting 'attention': expected one of {', '.join(ATTENTIONS)}, got {attention!r}")
-    if bits < UNQUANTISED and attention != "softmax":
-        raise SearchError(
-            f"setting 'bits': {attention} attention cannot be quantised, expected 32, got {bits}"
-        )
 
 
 @dataclass(frozen=True)
@@ -202,23 +198,12 @@ def _train(request: Request, folder: Path, process: Process) -> training.Trainin
         min_pt_gev=request.min_pt_gev,
         ragged=not request.is_linear,
     )
+    run, recipe = training.Run(_checkpoint(folder), process=process), request.training_recipe()
     if request.is_linear:
-        return training.train(
-            data,
-            "jetformer-linformer",
-            sizes={"preset": PRESET} | request.sizes,
-            recipe=request.training_recipe(),
-            checkpoint=_checkpoint(folder),
-            process=process,
-        )
+        sizes = {"preset": PRESET} | request.sizes
+        return training.train(data, "jetformer-linformer", sizes=sizes, recipe=recipe, run=run)
     architecture = dataclasses.replace(shape, classes=len(data.class_names))
-    return training.train(
-        data,
-        architecture,
-        recipe=request.training_recipe(),
-        checkpoint=_checkpoint(folder),
-        process=process,
-    )
+    return training.train(data, architecture, recipe=recipe, run=run)
 
 
 def _checkpoint(folder: Path) -> Path:

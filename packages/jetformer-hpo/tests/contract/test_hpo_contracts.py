@@ -7,12 +7,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from jetformer_data import schema
 from jetformer_data.testing import ReaderContract, example_jets
-from jetformer_hpo import trial
+from jetformer_hpo import objectives, trial
+from jetformer_hpo.errors import SearchError
 from jetformer_model import state
 from jetformer_model.flops import INTERFACE_VERSION as FLOPS_VERSION
 from jetformer_model.flops import flops
+from jetformer_model.testing import StateReaderContract
 
 
 def run(jets: Path, folder: Path) -> dict[str, float]:
@@ -39,6 +43,21 @@ class TestArraySchema(ReaderContract):
     def use_jets(self, path: Path) -> Any:
         with tempfile.TemporaryDirectory() as folder:
             return run(path, Path(folder))
+
+
+class TestStates(StateReaderContract):
+    """Objectives read states by the interface alone, whatever made them."""
+
+    expected_error = SearchError
+
+    @pytest.fixture(autouse=True)
+    def _jets(self, tmp_path: Path) -> None:
+        self.jets = tmp_path / "jets.h5"
+        schema.write(self.jets, example_jets(300, seed=2))  # each class among those of validation
+
+    def use_state(self, path: Path) -> Any:
+        names = ("flops", "parameters", "auc", "latency_us")
+        return objectives.measure(names, objectives.Trained(path, (self.jets,)))
 
 
 def test_versions_are_those_this_package_was_written_for() -> None:

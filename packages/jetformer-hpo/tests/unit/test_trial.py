@@ -91,9 +91,10 @@ def test_linear_attention_is_linformer_s(jets: Path, tmp_path: Path) -> None:
     assert network.sizes["norm"] == "layer"
 
 
-def test_few_bits_are_judged_in_fixed_point(jets: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("attention", ("softmax", "linear"))
+def test_few_bits_are_judged_in_fixed_point(attention: str, jets: Path, tmp_path: Path) -> None:
     pytest.importorskip("jetformer_compress", reason="jetformer-compress is not installed here")
-    folder = ask(tmp_path / "a", jets, SMALL | {"bits": 5, "epochs": 1})
+    folder = ask(tmp_path / "a", jets, SMALL | {"attention": attention, "bits": 5, "epochs": 1})
     trial.run(folder)
     fixed = load(folder / "fixed.safetensors")
     assert fixed.kind == "fixed_point"
@@ -161,7 +162,6 @@ def test_a_trained_network_is_not_trained_again_but_judged_anew(
         ({"blocks": 2.5}, "setting 'blocks': expected a value of type int, got 2.5"),
         ({"dropout": True}, "setting 'dropout': expected a value of type float, got True"),
         ({"attention": "cosine"}, "expected one of softmax, linear"),
-        ({"attention": "linear", "bits": 8}, "linear attention cannot be quantised"),
         ({"embed_dim": 7, "heads": 2}, "multiples of 2 heads"),
         ({"epochs": 0}, "at least 1"),
     ),

@@ -10,7 +10,7 @@ from jetformer_model.fixed_point import FixedPointNetwork
 from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
 from jetformer_model.state import State, load, save
-from jetformer_model.training import Recipe, TrainingResult, fit, predict, train
+from jetformer_model.training import Recipe, Run, TrainingResult, fit, predict, train
 
 __all__ = [
     "PRESETS",
@@ -21,6 +21,7 @@ __all__ = [
     "JetFormer",
     "ModelError",
     "Recipe",
+    "Run",
     "State",
     "StateError",
     "TaggingData",

@@ -125,9 +125,7 @@ class Comparison:
                 data,
                 entry.tagger,
                 recipe=dataclasses.replace(c.recipe, seed=entry.seed),
-                checkpoint=partial,
-                title=entry.name,
-                process=Process(device=torch.device(c.device)),
+                run=training.Run(partial, title=entry.name, process=Process(device=torch.device(c.device))),
             )
             write_history(self._file(entry, "csv"), result.history)
             save(state_path, dataclasses.replace(result.state, provenance=c.as_dict() | {"seed": entry.seed}))

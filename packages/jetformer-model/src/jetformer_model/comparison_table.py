@@ -7,11 +7,13 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from jetformer_model.booktabs import booktabs
 from jetformer_model.comparison import Entry
 
 
@@ -143,28 +145,13 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
 
 
 def as_latex(rows: Sequence[Row]) -> str:
-    """A table for the booktabs package."""
+    """A table for the booktabs package, with a line between numbers of constituents."""
     headings = _headings(rows)
-    heads = ["tagger", "$P$", *headings.values(), "parameters", "FLOPs", "jets/s"]
-    lines = [
-        rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
-        r"\toprule",
-        _latex_row(heads),
-        r"\midrule",
-    ]
-    for before, row in zip([None, *rows], rows, strict=False):
-        if before and before.constituents != row.constituents:
-            lines.append(r"\midrule")
+
+    def cells(row: Row) -> list[object]:
         speed = "--" if row.jets_per_s is None else f"{row.jets_per_s:,.0f}"
-        numbers = [str(row.numbers[key]) for key in headings]
-        lines.append(
-            _latex_row(
-                [row.tagger, row.constituents, *numbers, f"{row.parameters:,}", f"{row.flops:,}", speed]
-            )
-        )
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+        numbers = (row.numbers[key] for key in headings)
+        return [row.tagger, row.constituents, *numbers, f"{row.parameters:,}", f"{row.flops:,}", speed]
 
-
-def _latex_row(cells: Sequence[object]) -> str:
-    escaped = (str(cell).replace("%", r"\%").replace("_", r"\_").replace(",", r"\,") for cell in cells)
-    return " & ".join(escaped) + r" \\"
+    groups = [[*map(cells, group)] for _, group in groupby(rows, key=lambda row: row.constituents)]
+    return booktabs(["tagger", "$P$", *headings.values(), "parameters", "FLOPs", "jets/s"], *groups, left=1)

@@ -49,7 +49,9 @@ class FixedPointNetwork(nn.Module):
         self.quantisers = nn.ModuleDict()
         self.tables = nn.Module()
         constants = {
-            operation.name for operation in graph.of_kind("parameter") if "constant" in operation.attributes
+            operation.name if operation.op == "parameter" else f"{operation.name}.weight"
+            for operation in graph.of_kind("parameter", "linear")
+            if "constant" in operation.attributes
         }
         for name, shape in graph.parameter_shapes().items():
             value = torch.zeros(shape) if tensors is None else tensors[name].detach().clone().float()

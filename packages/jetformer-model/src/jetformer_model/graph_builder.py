@@ -122,10 +122,11 @@ class Node:
                 node = node._then("slice", axis=axis, start=start, stop=stop)
         return node
 
-    def linear(self, name: str, weight: Any, bias: Any = None) -> Node:
-        """W x + b over the last axis; weight [outputs, inputs], bias [outputs] or None."""
+    def linear(self, name: str, weight: Any, bias: Any = None, constant: bool = False) -> Node:
+        """W x + b over the last axis; weight [outputs, inputs], bias [outputs] or None. constant: W is not trained."""
+        more = {"constant": True} if constant else {}
         node = self.builder.operation(
-            "linear", [self], name, outputs=int(weight.shape[0]), bias=bias is not None
+            "linear", [self], name, outputs=int(weight.shape[0]), bias=bias is not None, **more
         )
         assert weight.shape[1] == self.shape[-1], f"{name}: {tuple(weight.shape)} after {self.shape}"
         self.builder.tensors[f"{node.name}.weight"] = weight

@@ -6,7 +6,9 @@ inherits `TaggerContract`.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from jetformer_model.graph_builder import GraphBuilder
 from jetformer_model.inputs import Inputs
 from jetformer_model.network import JetFormer
 from jetformer_model.norm import MaskedBatchNorm
+from jetformer_model.one_bit import OneBit, OneBitJetFormer
 from jetformer_model.state import State, check, load, save
 from jetformer_model.taggers.contract import TaggerContract as TaggerContract
 
@@ -62,6 +65,14 @@ def example_batch(
     mask = torch.arange(architecture.constituents) < counts
     x = torch.randn(jets, architecture.constituents, architecture.features, generator=generator)
     return x * mask.unsqueeze(-1), mask
+
+
+def example_one_bit_state(form: OneBit | None = None) -> State:
+    """The float state of `example_state` with weights of one bit, not trained."""
+    state = example_state()
+    network = OneBitJetFormer(SMALL, form)
+    network.load_state_dict(state.network.state_dict())
+    return dataclasses.replace(state, network=network.eval())
 
 
 def example_fixed_point_state(seed: int = 1) -> State:
@@ -110,6 +121,17 @@ def _random_format(network: FixedPointNetwork, name: str, generator: torch.Gener
     return torch.stack([torch.ones_like(i), i, f], -1)
 
 
+# What a reader may meet: blocks alike, as they are trained; of uneven widths, as pruning leaves them; and two compressions
+EXAMPLES: dict[str, Callable[[], State]] = {
+    "float": lambda: example_state(
+        Architecture.uniform(blocks=2, embed_dim=6, heads=2, constituents=5, features=3, classes=5)
+    ),
+    "pruned": example_state,
+    "one_bit": example_one_bit_state,
+    "fixed_point": example_fixed_point_state,
+}
+
+
 class StateWriterContract:
     """Tests of a program that writes states: inherit and define `write_state(path)`."""
 
@@ -147,6 +169,8 @@ class StateReaderContract:
     expected_error: type[BaseException] | tuple[type[BaseException], ...]
     # of the state that `make_state` writes: a matrix that is cut, and a vector that is taken away
     weight, bias = "blocks.0.attention.q.weight", "embedding.bias"
+    # those of EXAMPLES that the program has no use for, each with words of the sentence that says so
+    refused: Mapping[str, str] = {}
 
     def use_state(self, path: Path) -> Any:
         """Do the program's work on a state."""
@@ -159,6 +183,20 @@ class StateReaderContract:
     def test_a_good_state_is_accepted(self, tmp_path: Path) -> None:
         self.make_state(tmp_path / "state.safetensors")
         self.use_state(tmp_path / "state.safetensors")
+
+    @pytest.mark.parametrize("example", EXAMPLES)
+    def test_states_of_every_form_are_used_or_refused_in_a_sentence(
+        self, example: str, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "state.safetensors"
+        save(path, EXAMPLES[example]())
+        if example not in self.refused:
+            self.use_state(path)
+            return
+        with pytest.raises(self.expected_error) as caught:
+            self.use_state(path)
+        assert self.refused[example] in str(caught.value)
+        assert "\n" not in str(caught.value)
 
     def test_a_newer_minor_version_is_accepted(self, tmp_path: Path) -> None:
         self.use_state(self._edited(tmp_path, version="2.7"))

@@ -33,12 +33,33 @@ from jetformer_model.streamed import StreamedData
 from jetformer_model.taggers.registry import build
 from jetformer_model.training_log import Epoch
 
-__all__ = ["Epoch", "Recipe", "TrainingResult", "fit", "predict", "train"]
+__all__ = ["QUIET", "Epoch", "Recipe", "Run", "TrainingResult", "fit", "predict", "train"]
 
 # Constituents, padding included, that are evaluated at once: little memory even where pairs of them are made.
 EVALUATION_CONSTITUENTS = 65_536
 # Below so many multiply-accumulates a step, threads cost more than they bring; on busy cores up to 10 times more.
 SINGLE_THREAD_WORK = 50_000_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a training is done and what it leaves on its way, as opposed to the recipe of what is done.
+
+    checkpoint: a file that is written after each epoch and taken up if it is there; the caller removes it in the end
+    progress: whether a bar is shown
+    title: what the bar, the messages and the checkpoint call the training
+    process: where the network is trained, and with which others; it ends on the CPU
+    compiled: through torch.compile, which pays for long trainings
+    """
+
+    checkpoint: Path | None = None
+    progress: bool = False
+    title: str = "training"
+    process: Process = ALONE
+    compiled: bool = False
+
+
+QUIET = Run()
 
 
 @dataclass(frozen=True)
@@ -62,11 +83,7 @@ def train(
     sizes: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
     augment: bool = False,
-    checkpoint: Path | None = None,
-    progress: bool = False,
-    title: str = "training",
-    process: Process = ALONE,
-    compiled: bool = False,
+    run: Run = QUIET,
     after_epoch: Callable[[Sequence[Epoch]], object] = bool,
 ) -> TrainingResult:
     """Train a new network on the training split; the same seed gives the same weights on the same machine.
@@ -94,18 +111,7 @@ def train(
             classes=len(data.class_names),
             **(sizes or {}),
         )
-    history, best = fit(
-        network,
-        jets,
-        data.validation,
-        recipe,
-        checkpoint=checkpoint,
-        progress=progress,
-        title=title,
-        process=process,
-        compiled=compiled,
-        after_epoch=after_epoch,
-    )
+    history, best = fit(network, jets, data.validation, recipe, run, after_epoch=after_epoch)
     return TrainingResult(State(network, data.inputs, data.class_names, best.metrics), history, best)
 
 
@@ -114,30 +120,24 @@ def fit(
     training: Jets,
     validation: Jets,
     recipe: Recipe,
+    run: Run = QUIET,
     *,
-    checkpoint: Path | None = None,
-    progress: bool = False,
-    title: str = "training",
-    process: Process = ALONE,
-    compiled: bool = False,
     after_epoch: Callable[[Sequence[Epoch]], object] = bool,
     loss: Loss = cross_entropy,
     keep_last: bool = False,
 ) -> tuple[tuple[Epoch, ...], Epoch]:
     """Train `network(x, mask) -> logits` in place and leave it in evaluation mode with the weights of its best epoch.
 
-    checkpoint: a file that is written after each epoch and taken up if it is there; the caller removes it in the end.
-    process: where the network is trained, and with which others; it ends on the CPU
-    compiled: through torch.compile, which pays for long trainings
     after_epoch: told of all epochs so far, after each
     loss: what training minimises; which epoch is best, the cross-entropy of the validation jets decides
     keep_last: keep the last epoch instead of the best, and stop no sooner
     Raises ModelError if the loss stops being a number, or the GPU's memory is too small.
     """
-    start = _purpose(title, recipe, network, training) if checkpoint else None
+    process = run.process
+    start = _purpose(run.title, recipe, network, training) if run.checkpoint else None
     network.to(process.device)
     training, validation = training.to(process.device), validation.to(process.device)
-    if compiled:
+    if run.compiled:
         network.compile()
     whole = process.wrap(network)
     # Dropout differs between processes; the order of jets does not.
@@ -145,18 +145,18 @@ def fit(
     generator = torch.Generator().manual_seed(recipe.seed)
     steps = math.ceil(len(training) / recipe.batch_size) * recipe.epochs
     optimiser = make_optimiser(network, recipe)
-    alone_on_gpu = process.world == 1 and process.device.type == "cuda" and not compiled
+    alone_on_gpu = process.world == 1 and process.device.type == "cuda" and not run.compiled
     gradients = Gradients(
         whole, loss, bf16=recipe.precision == "bf16", recorded=recipe.batch_size if alone_on_gpu else 0
     )
     schedule = Schedule(optimiser, recipe, steps)
     moving = MovingParts(network, optimiser, schedule.schedule, generator)
-    store = Checkpoint(checkpoint, start) if checkpoint and start else None
+    store = Checkpoint(run.checkpoint, start) if run.checkpoint and start else None
     best_weights, history = (store and store.restore(moving)) or (network.state_dict(), [])
     epochs = [Epoch(**epoch) for epoch in history]
     best = min(epochs[-1:] if keep_last else epochs, key=lambda epoch: epoch.validation_loss, default=None)
-    with _suitable_threads(network, training, recipe.batch_size), _progress_bar(progress) as bar:
-        task = bar.add_task(title, total=recipe.epochs, completed=len(epochs), best=float("nan"))
+    with _suitable_threads(network, training, recipe.batch_size), _progress_bar(run.progress) as bar:
+        task = bar.add_task(run.title, total=recipe.epochs, completed=len(epochs), best=float("nan"))
         for number in range(len(epochs) + 1, recipe.epochs + 1):
             if best is not None and number - 1 - best.epoch >= recipe.patience:
                 break
@@ -167,13 +167,13 @@ def fit(
                 )
                 measured = training_loss, *_loss_and_accuracy(network, validation, process)
             if measured is None:  # only here is the memory free again that the failed step held
-                raise ModelError(_memory_advice(title, network, training, recipe))
+                raise ModelError(_memory_advice(run.title, network, training, recipe))
             training_loss, validation_loss, accuracy = measured
             rate = optimiser.param_groups[0]["lr"]
             epochs.append(Epoch(number, training_loss, validation_loss, accuracy, rate))
             if not math.isfinite(training_loss + validation_loss):
                 raise ModelError(
-                    f"{title}: the loss is no number in epoch {number}; try a lower learning rate"
+                    f"{run.title}: the loss is no number in epoch {number}; try a lower learning rate"
                 )
             schedule.after_epoch(validation_loss)
             if best is None or keep_last or validation_loss < best.validation_loss:

@@ -25,7 +25,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TaggingData:
 
 
 def train(data: TaggingData, checkpoint: Path | None, recipe: Recipe = RECIPE) -> TrainingResult:
-    return training.train(data, DROPOUT, recipe=recipe, checkpoint=checkpoint)
+    return training.train(data, DROPOUT, recipe=recipe, run=training.Run(checkpoint))
 
 
 def kill_in_epoch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:

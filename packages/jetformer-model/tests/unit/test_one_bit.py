@@ -15,24 +15,18 @@ from jetformer_model.flops import flops, parameters
 from jetformer_model.network import JetFormer
 from jetformer_model.one_bit import SCALES, SIGNS, BitLinear, OneBit, OneBitJetFormer, eight_bits
 from jetformer_model.onnx_export import export
-from jetformer_model.state import State, check, load, save
+from jetformer_model.state import check, load, save
 from jetformer_model.testing import (
     SMALL,
     StateReaderContract,
     StateWriterContract,
     example_batch,
+    example_one_bit_state,
     example_state,
 )
 
 FORMS = (OneBit(), OneBit(power_of_two=True), OneBit(normalise=True))
 each_form = pytest.mark.parametrize("form", FORMS, ids=("paper", "shifts", "bitnet"))
-
-
-def example(form: OneBit = FORMS[0]) -> State:
-    state = example_state()
-    network = OneBitJetFormer(SMALL, form)
-    network.load_state_dict(state.network.state_dict())
-    return dataclasses.replace(state, network=network.eval())
 
 
 def test_the_equations_by_hand() -> None:
@@ -80,7 +74,7 @@ def test_zeros_stay_zeros() -> None:
 
 @each_form
 def test_a_jet_is_answered_alone_as_in_a_batch_and_padding_is_not_read(form: OneBit) -> None:
-    network = example(form).network
+    network = example_one_bit_state(form).network
     x, mask = example_batch(11)
     alone = torch.cat([network(x[j : j + 1], mask[j : j + 1]) for j in range(11)])
     torch.testing.assert_close(network(x, mask), alone, rtol=1e-4, atol=1e-4)
@@ -91,7 +85,7 @@ def test_a_jet_is_answered_alone_as_in_a_batch_and_padding_is_not_read(form: One
 @torch.no_grad()
 @each_form
 def test_a_file_holds_one_bit_a_weight_and_the_same_answers(form: OneBit, tmp_path: Path) -> None:
-    state, path = example(form), tmp_path / "bits.safetensors"
+    state, path = example_one_bit_state(form), tmp_path / "bits.safetensors"
     save(path, state)
     tensors = load_file(path)
     weights = sum(layer.weight.numel() for layer in state.network.bit_layers().values())
@@ -111,7 +105,7 @@ def test_a_file_holds_one_bit_a_weight_and_the_same_answers(form: OneBit, tmp_pa
 
 def test_signs_lie_as_the_page_says(tmp_path: Path) -> None:
     """Row by row, the first in the highest bit; a matrix begins at a byte; in a block q, k, v, output, expand, contract."""
-    state = example()
+    state = example_one_bit_state()
     save(tmp_path / "bits.safetensors", state)
     signs = load_file(tmp_path / "bits.safetensors")[SIGNS]
     k = state.network.blocks[0].attention.k
@@ -121,7 +115,7 @@ def test_signs_lie_as_the_page_says(tmp_path: Path) -> None:
 
 
 def test_a_layer_whose_weights_are_all_alike_survives(tmp_path: Path) -> None:
-    state = example()
+    state = example_one_bit_state()
     state.network.blocks[0].attention.q.weight.data.fill_(-0.25)  # sign(0) is 1
     save(tmp_path / "bits.safetensors", state)
     loaded = load(tmp_path / "bits.safetensors").network.blocks[0].attention.q
@@ -130,7 +124,7 @@ def test_a_layer_whose_weights_are_all_alike_survives(tmp_path: Path) -> None:
 
 @torch.no_grad()
 def test_plain_weights_differ_by_the_rounding_of_activations_alone() -> None:
-    network = example().network
+    network = example_one_bit_state().network
     plain = network.plain()
     assert type(plain) is JetFormer
     torch.testing.assert_close(plain.blocks[1].feedforward.expand.weight.abs().std(), torch.tensor(0.0))
@@ -138,11 +132,11 @@ def test_plain_weights_differ_by_the_rounding_of_activations_alone() -> None:
     difference = (plain(*batch) - network(*batch)).abs().max()
     assert 0 < difference < 0.3
     with pytest.raises(ModelError, match="normalises"):
-        example(OneBit(normalise=True)).network.plain()
+        example_one_bit_state(OneBit(normalise=True)).network.plain()
 
 
 def test_its_counts_are_those_of_its_float_form(tmp_path: Path) -> None:
-    found = summarise(example())
+    found = summarise(example_one_bit_state())
     assert found["kind"] == "one_bit"
     assert (found["flops"], found["parameters"]) == (flops(SMALL), parameters(SMALL))
 
@@ -150,7 +144,7 @@ def test_its_counts_are_those_of_its_float_form(tmp_path: Path) -> None:
 def test_exported_it_answers_the_same(tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     state, graph = tmp_path / "bits.safetensors", tmp_path / "bits.onnx"
-    save(state, example())
+    save(state, example_one_bit_state())
     export(state, graph, output="logits", normalised=True)
     x, mask = example_batch(30)
     found = runtime.InferenceSession(str(graph)).run(None, {"constituents": x.numpy(), "mask": mask.numpy()})
@@ -172,7 +166,7 @@ def test_a_150p_network_shrinks_by_93_percent_on_disk(tmp_path: Path) -> None:
 
 class TestWriter(StateWriterContract):
     def write_state(self, path: Path) -> None:
-        save(path, example())
+        save(path, example_one_bit_state())
 
 
 class TestReader(StateReaderContract):
@@ -192,7 +186,7 @@ class TestReader(StateReaderContract):
 )
 def test_files_with_other_bits_are_refused(key: str, change, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "bits.safetensors"
-    save(path, example())
+    save(path, example_one_bit_state())
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
     tensors = load_file(path)
@@ -204,7 +198,7 @@ def test_files_with_other_bits_are_refused(key: str, change, reason: str, tmp_pa
 
 def test_a_header_without_its_form_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bits.safetensors"
-    save(path, example())
+    save(path, example_one_bit_state())
     with safe_open(path, "pt") as file:
         header = json.loads(file.metadata()["jetformer"])
     del header["one_bit"]

@@ -10,7 +10,7 @@ from jetformer_model.dataset import TaggingData, tagging_data
 from jetformer_model.errors import ModelError
 from jetformer_model.network import JetFormer
 from jetformer_model.optimisation import Recipe, Schedule, make_optimiser
-from jetformer_model.training import train
+from jetformer_model.training import Run, train
 
 TINY = preset("tiny", features=3, classes=5)
 
@@ -82,9 +82,9 @@ def test_a_killed_training_goes_on_with_any_schedule(
 
     monkeypatch.setattr(Checkpoint, "save", save_twice)
     with pytest.raises(Killed):
-        train(data, TINY, recipe=recipe, checkpoint=tmp_path / "partial")
+        train(data, TINY, recipe=recipe, run=Run(tmp_path / "partial"))
     monkeypatch.undo()
-    resumed = train(data, TINY, recipe=recipe, checkpoint=tmp_path / "partial")
+    resumed = train(data, TINY, recipe=recipe, run=Run(tmp_path / "partial"))
     assert resumed.history == whole.history
     expected = whole.state.network.state_dict()
     assert all(

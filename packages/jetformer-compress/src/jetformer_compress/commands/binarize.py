@@ -28,6 +28,7 @@ from jetformer_model.distributed import processes
 from jetformer_model.network import JetFormer
 from jetformer_model.one_bit import OneBit
 from jetformer_model.state import load, require_folder
+from jetformer_model.training import Run
 
 
 @app.command()
@@ -104,16 +105,8 @@ def binarize(
         seed=seed,
     )
     with processes(device) as process:
-        result = binarisation.binarize(
-            jets,
-            start,
-            form,
-            recipe,
-            checkpoint=checkpoint_of(out),
-            progress=True,
-            process=process,
-            compiled=compiled,
-        )
+        run = Run(checkpoint_of(out), progress=True, process=process, compiled=compiled)
+        result = binarisation.binarize(jets, start, form, recipe, run)
         test = held_out.compare(reference, result.state, data, process.device)
     settings = {"form": dataclasses.asdict(form), "warm_start": warm_start}
     settings |= {"recipe": dataclasses.asdict(recipe)}

@@ -29,6 +29,7 @@ from jetformer_model.dataset import tagging_data_for
 from jetformer_model.distributed import processes
 from jetformer_model.flops import flops
 from jetformer_model.state import load, require_folder
+from jetformer_model.training import Run
 
 
 @app.command()
@@ -109,9 +110,8 @@ def prune(
         held_out.require_test_jets(data)
         taken: list[Step] = []
         folder = checkpoint_of(out)
-        result = pruning.prune(
-            loaded, jets, how, recipe, folder=folder, progress=True, process=process, after_step=taken.append
-        )
+        run = Run(folder, progress=True, process=process)
+        result = pruning.prune(loaded, jets, how, recipe, run, after_step=taken.append)
         test = held_out.compare(loaded, result.state, data, process.device)
     if keep_steps:
         for path in folder.glob("step*.safetensors"):

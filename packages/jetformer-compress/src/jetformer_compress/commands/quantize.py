@@ -29,6 +29,7 @@ from jetformer_compress.errors import CompressError
 from jetformer_model.dataset import tagging_data_for
 from jetformer_model.distributed import processes
 from jetformer_model.state import load, require_folder
+from jetformer_model.training import Run
 
 COLUMNS = (
     "validation_accuracy",
@@ -115,19 +116,17 @@ def quantize(
     with processes(device) as process:
         float_form = quantisation.judged(loaded.network, jets, process.device)
         before = {"float_validation_accuracy": float_form.validation_accuracy}
-        options: dict[str, Any] = {"teacher": larger, "progress": not as_json, "process": process}
+        run = Run(checkpoint_of(out), progress=not as_json, process=process)
         if post_training:
             results = iter([quantisation.untrained(loaded, jets, widths)])
         elif ebops is None:
-            fixed = quantisation.quantize(
-                loaded, jets, widths, recipe, checkpoint=checkpoint_of(out), **options
-            )
-            results = iter([fixed])
+            results = iter([quantisation.quantize(loaded, jets, widths, recipe, run, teacher=larger)])
         else:
             budgets = quantisation.budgets_to(loaded, jets.train, widths, ebops, front)
             checkpoint_of(out).mkdir(exist_ok=True)
-            options |= {"checkpoint": checkpoint_of(out) / "training", "learn_ranges": learn_ranges}
-            results = quantisation.quantize_to_budget(loaded, jets, budgets, widths, recipe, **options)
+            run = dataclasses.replace(run, checkpoint=checkpoint_of(out) / "training")
+            options: dict[str, Any] = {"learn_ranges": learn_ranges, "teacher": larger}
+            results = quantisation.quantize_to_budget(loaded, jets, budgets, widths, recipe, run, **options)
         rows = []
         for number, result in enumerate(results, 1):
             target = out if front == 1 else out.with_stem(f"{out.stem}-{number}")

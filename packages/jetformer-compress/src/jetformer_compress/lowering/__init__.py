@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from jetformer_compress.errors import CompressError
 from jetformer_compress.lowering.jetformer import jetformer
+from jetformer_compress.lowering.linformer import linformer
 from jetformer_compress.lowering.sets import deep_sets, jedi_linear, mlp_mixer, particle_mlp
 from jetformer_compress.lowering.trigger import trigger_jetformer
 from jetformer_model.fixed_point import FixedPointNetwork
@@ -24,6 +25,7 @@ from jetformer_model.one_bit import OneBitJetFormer
 from jetformer_model.state import Network, architecture_of
 from jetformer_model.taggers.deep_sets import DeepSets
 from jetformer_model.taggers.jedi_linear import JediLinear
+from jetformer_model.taggers.linformer import Linformer
 from jetformer_model.taggers.mlp_mixer import MLPMixer
 from jetformer_model.taggers.particle_mlp import ParticleMLP
 from jetformer_model.taggers.tagger import Tagger
@@ -33,6 +35,8 @@ __all__ = ["LOWERINGS", "lower", "lower_tagger"]
 
 LOWERINGS: dict[type[nn.Module], Callable[[Any, Any], None]] = {
     JetFormer: jetformer,
+    OneBitJetFormer: jetformer,
+    Linformer: linformer,
     ParticleMLP: particle_mlp,
     DeepSets: deep_sets,
     JediLinear: jedi_linear,
@@ -51,7 +55,7 @@ def lower(network: Network) -> FixedPointNetwork:
         raise CompressError(
             "this network is in fixed point already; quantise the float state that it was made from"
         )
-    graph, tensors = lower_tagger(network.plain() if isinstance(network, OneBitJetFormer) else network)
+    graph, tensors = lower_tagger(network)
     return FixedPointNetwork(graph, architecture_of(network), tensors).eval()
 
 

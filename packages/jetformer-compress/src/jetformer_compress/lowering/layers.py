@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from jetformer_model.graph_builder import Node
 from jetformer_model.norm import EPSILON, MaskedBatchNorm
+from jetformer_model.one_bit import BitLinear
 from jetformer_model.taggers.perceptron import Perceptron
 
 OUTPUT = "logits"
@@ -43,6 +44,33 @@ def dense(x: Node, name: str, layers: Perceptron, *, factor: float | Tensor = 1.
         x = x.relu() if index < layers.activated else x
         x = x.quantised(output if index == last and output else f"{place}.output")
     return x
+
+
+def product(
+    x: Node,
+    name: str,
+    layer: nn.Linear,
+    bias: Tensor | None = None,
+    rows: float | Tensor = 1.0,
+    columns: float | Tensor = 1.0,
+) -> Node:
+    """diag(rows) W diag(columns) x + bias with the layer's matrix W, whose own bias is not used.
+
+    A matrix of one bit stays one, and its scale is multiplied with the rows afterwards; it takes no columns.
+    """
+    rows = torch.as_tensor(rows).expand(layer.out_features)
+    if not isinstance(layer, BitLinear):
+        return x.linear(name, rows[:, None] * layer.weight * columns, bias)
+    signs, beta = layer.binary()
+    shifts_alone = layer.form.power_of_two and bool((rows == 1).all())
+    scale = x.builder.constant if shifts_alone else x.builder.parameter
+    made = x.linear(name, torch.where(signs, 1.0, -1.0), constant=True) * scale(f"{name}.scale", beta * rows)
+    return made if bias is None else made + x.builder.parameter(f"{name}.shift", bias)
+
+
+def normed(x: Node, name: str, scale: Tensor, shift: Tensor) -> Node:
+    """scale x + shift as operations of their own, where no matrix can hold them."""
+    return x * x.builder.parameter(f"{name}.scale", scale) + x.builder.parameter(f"{name}.shift", shift)
 
 
 def real(x: Node) -> Node:

@@ -11,8 +11,10 @@ PyTorch is imported inside the functions.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import StateError, ToolError
+from ..header import read
 
 EPSILON = 1e-5  # of the batch norms
 Tensors = dict[str, NDArray[np.float32]]
@@ -32,7 +35,10 @@ def module(path: str | Path, batch: int) -> Any:
     name = str(architecture.get("name", "jetformer"))
     if name not in BUILDERS:
         raise StateError(f"{path}: a float {name} can't go through Allo; expected {' or '.join(BUILDERS)}.")
-    return BUILDERS[name](_torch(), architecture, tensors, batch).eval()
+    try:
+        return BUILDERS[name](_torch(), architecture, tensors, batch).eval()
+    except StateError as error:
+        raise StateError(f"{path}: {error}") from None
 
 
 def build(path: str | Path, batch: int, target: str = "llvm", project: str = "top.prj") -> Any:
@@ -59,17 +65,10 @@ def _torch() -> Any:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="np") as file:
-            header = json.loads((file.metadata() or {})["jetformer"])
-            tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise StateError(f"{path}: not a JetFormer state ({error}).") from error
-    if header.get("kind") != "float":
-        raise StateError(f"{path}: the float path takes a float state, got kind '{header.get('kind')}'.")
-    return header, tensors
+    header, arrays = read(path)
+    if header["kind"] != "float":
+        raise StateError(f"{path}: the float path takes a float state, got kind '{header['kind']}'.")
+    return header, {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
 def _jetformer(torch: Any, a: dict[str, Any], tensors: Tensors, batch: int) -> Any:
@@ -90,16 +89,16 @@ def _jetformer(torch: Any, a: dict[str, Any], tensors: Tensors, batch: int) -> A
         def __init__(self, number: int) -> None:
             super().__init__()
             at = f"blocks.{number}."
-            width = int(a["attention_dims"][number])
+            width, hidden = int(a["attention_dims"][number]), int(a["feedforward_dims"][number])
             self.width, self.head = width, width // heads
-            self.norm = parts.norm(f"{at}attention.norm")
-            self.q = parts.linear(f"{at}attention.q", (width // heads) ** -0.5)
-            self.k, self.v = parts.linear(f"{at}attention.k"), parts.linear(f"{at}attention.v")
-            self.output = parts.linear(f"{at}attention.output")
-            self.feedforward_norm = parts.norm(f"{at}feedforward.norm")
-            self.expand = parts.linear(f"{at}feedforward.expand")
-            self.expand_norm = parts.norm(f"{at}feedforward.expand_norm")
-            self.contract = parts.linear(f"{at}feedforward.contract")
+            self.norm = parts.norm(f"{at}attention.norm", d)
+            self.q = parts.linear(f"{at}attention.q", d, width, False, (width // heads) ** -0.5)
+            self.k, self.v = (parts.linear(f"{at}attention.{name}", d, width, False) for name in "kv")
+            self.output = parts.linear(f"{at}attention.output", width, d)
+            self.feedforward_norm = parts.norm(f"{at}feedforward.norm", d)
+            self.expand = parts.linear(f"{at}feedforward.expand", d, hidden, False)
+            self.expand_norm = parts.norm(f"{at}feedforward.expand_norm", hidden)
+            self.contract = parts.linear(f"{at}feedforward.contract", hidden, d, False)
 
         def split(self, x: Any) -> Any:
             return x.view(batch, tokens, heads, self.head)
@@ -120,11 +119,13 @@ def _jetformer(torch: Any, a: dict[str, Any], tensors: Tensors, batch: int) -> A
 
         def __init__(self) -> None:
             super().__init__()
-            self.class_token = parts.parameter("class_token", (1, 1, d))
-            self.embedding = parts.linear("embedding")
+            class_token = parts.tensor("class_token", d).reshape(1, 1, d)
+            self.class_token = torch.nn.Parameter(class_token, requires_grad=False)
+            self.embedding = parts.linear("embedding", int(a["features"]), d)
             self.blocks = torch.nn.Sequential(*(Block(n) for n in range(len(a["attention_dims"]))))
             self.cut = SliceClsToken()
-            self.norm, self.head = parts.norm("head.norm"), parts.linear("head.linear")
+            self.norm = parts.norm("head.norm", d)
+            self.head = parts.linear("head.linear", d, int(a["classes"]))
 
         def forward(self, x: Any) -> Any:
             joined = torch.cat((self.class_token.repeat(batch, 1, 1), self.embedding(x)), dim=1)
@@ -141,15 +142,18 @@ def _normed(norm: Any, x: Any) -> Any:
 def _particle_mlp(torch: Any, a: dict[str, Any], tensors: Tensors, batch: int) -> Any:
     functional = import_module("torch.nn.functional")
     parts = _Parts(torch, tensors)
-    count = sum(name.startswith("layers.layers.") and name.endswith(".weight") for name in tensors)
     inputs = int(a["constituents"]), int(a["features"])
+    widths = [math.prod(inputs)]  # the header has those alone that are not the published ones
+    while (bias := tensors.get(f"layers.layers.{len(widths) - 1}.bias")) is not None:
+        widths.append(len(bias))
 
     class ParticleMLP(torch.nn.Module):
         input_shape = (batch, *inputs)
 
         def __init__(self) -> None:
             super().__init__()
-            self.layers = torch.nn.ModuleList(parts.linear(f"layers.layers.{n}") for n in range(count))
+            layers = (parts.linear(f"layers.layers.{n}", *sizes) for n, sizes in enumerate(pairwise(widths)))
+            self.layers = torch.nn.ModuleList(layers)
 
         def forward(self, x: Any) -> Any:
             x = x.view(batch, inputs[0] * inputs[1])
@@ -166,30 +170,27 @@ class _Parts:
     def __init__(self, torch: Any, tensors: Tensors) -> None:
         self.torch, self.tensors = torch, tensors
 
-    def tensor(self, name: str) -> Any:
+    def tensor(self, name: str, *shape: int) -> Any:
         if name not in self.tensors:
-            raise StateError(f"the state has no tensor '{name}'.")
+            raise StateError(f"tensor '{name}' is missing.")
+        if self.tensors[name].shape != shape:
+            raise StateError(f"tensor '{name}': expected {shape}, got {self.tensors[name].shape}.")
         return self.torch.from_numpy(self.tensors[name].copy())
 
-    def parameter(self, name: str, shape: tuple[int, ...]) -> Any:
-        return self.torch.nn.Parameter(self.tensor(name).reshape(shape), requires_grad=False)
-
-    def linear(self, name: str, scale: float = 1.0) -> Any:
-        """With a bias always: without one the frontend takes another way, which knows fewer shapes."""
-        weight = self.tensor(f"{name}.weight") * scale
-        made = self.torch.nn.Linear(weight.shape[1], weight.shape[0])
-        bias = self.tensor(f"{name}.bias") * scale if f"{name}.bias" in self.tensors else None
+    def linear(self, name: str, inputs: int, outputs: int, bias: bool = True, scale: float = 1.0) -> Any:
+        """With a bias always, zeros where the state has none: without one the frontend takes another way, which knows fewer
+        shapes."""
+        made = self.torch.nn.Linear(inputs, outputs)
         with self.torch.no_grad():
-            made.weight.copy_(weight)
-            made.bias.zero_() if bias is None else made.bias.copy_(bias)
+            made.weight.copy_(self.tensor(f"{name}.weight", outputs, inputs) * scale)
+            made.bias.copy_(self.tensor(f"{name}.bias", outputs)) if bias else made.bias.zero_()
         return made.requires_grad_(False)
 
-    def norm(self, name: str) -> Any:
-        weight = self.tensor(f"{name}.weight")
-        made = self.torch.nn.BatchNorm1d(len(weight), eps=EPSILON)
+    def norm(self, name: str, channels: int) -> Any:
+        made = self.torch.nn.BatchNorm1d(channels, eps=EPSILON)
         with self.torch.no_grad():
             for part in ("weight", "bias", "running_mean", "running_var"):
-                getattr(made, part).copy_(self.tensor(f"{name}.{part}"))
+                getattr(made, part).copy_(self.tensor(f"{name}.{part}", channels))
         made.num_batches_tracked = None  # a scalar that the frontend would make a constant of
         return made.requires_grad_(False)
 

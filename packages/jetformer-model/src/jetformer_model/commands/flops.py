@@ -9,9 +9,11 @@ import typer
 
 from jetformer_model.commands.application import AsJson, Constituents, PresetName, app, show
 from jetformer_model.config import preset
-from jetformer_model.flops import flops as count_flops
 from jetformer_model.flops import parameters
+from jetformer_model.network import JetFormer
 from jetformer_model.state import load
+from jetformer_model.taggers import counting
+from jetformer_model.taggers.tagger import Tagger
 
 
 @app.command()
@@ -23,19 +25,18 @@ def flops(
     classes: Annotated[int, typer.Option(help="Classes (preset only).")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """FLOPs (1 multiply-accumulate = 1 FLOP) and parameters.
+    """FLOPs (1 multiply-accumulate = 1 FLOP) and parameters, of a quantised network those of its float form.
 
     jetformer-model flops --preset 150p --constituents 16
     """
+    network: JetFormer | Tagger
     if state is not None:
-        architecture = load(state).architecture
+        network = load(state).float_form
     else:
-        architecture = preset(preset_name, features=features, classes=classes, constituents=constituents)
-    show(
-        {
-            "flops": count_flops(architecture),
-            "parameters": parameters(architecture),
-            "parameters_published_convention": parameters(architecture, "published"),
-        },
-        as_json,
-    )
+        network = JetFormer(
+            preset(preset_name, features=features, classes=classes, constituents=constituents)
+        )
+    found = {"flops": counting.flops(network), "parameters": counting.parameters(network)}
+    if isinstance(network, JetFormer):
+        found["parameters_published_convention"] = parameters(network.architecture, "published")
+    show(found, as_json)

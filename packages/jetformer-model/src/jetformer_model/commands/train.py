@@ -187,10 +187,7 @@ def train(
             sizes=sizes,
             recipe=recipe,
             augment=augment,
-            checkpoint=checkpoint,
-            progress=process.is_first,
-            process=process,
-            compiled=compiled,
+            run=training.Run(checkpoint, process.is_first, process=process, compiled=compiled),
             after_epoch=log,
         )
         if not process.is_first:

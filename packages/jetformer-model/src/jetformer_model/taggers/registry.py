@@ -205,7 +205,7 @@ _SPECS = (
             Published(150, 16, 2, "148,962", sizes={"hidden": 256, "edge": 64, "node": 32}),
         ),
     ),
-    TaggerSpec("jedi-linear", _counted(JediLinear), "2508.15468", SET),
+    TaggerSpec("jedi-linear", _counted(JediLinear), "2508.15468", SET, options=frozenset({"embed_dim"})),
     TaggerSpec("mlp-mixer", _counted(MLPMixer), "2503.03103", PADDING),
     TaggerSpec(
         "particlenet",
