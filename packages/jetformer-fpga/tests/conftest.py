@@ -24,6 +24,16 @@ SMALL = {
     "activation_bits": 6,
 }
 
+# As Vitis HLS writes it.
+CSYNTH = """<profile><ReportVersion><Version>2023.2</Version></ReportVersion>
+<UserAssignments><TargetClockPeriod>5.00</TargetClockPeriod><Part>PART</Part></UserAssignments>
+<PerformanceEstimates>
+<SummaryOfTimingAnalysis><EstimatedClockPeriod>3.65</EstimatedClockPeriod></SummaryOfTimingAnalysis>
+<SummaryOfOverallLatency><Best-caseLatency>90</Best-caseLatency><Worst-caseLatency>93</Worst-caseLatency>
+<Interval-min>17</Interval-min><Interval-max>18</Interval-max></SummaryOfOverallLatency></PerformanceEstimates>
+<AreaEstimates><Resources><BRAM_18K>4</BRAM_18K><DSP>12288</DSP><FF>100</FF><LUT>1728</LUT><URAM>0</URAM></Resources>
+</AreaEstimates></profile>"""
+
 
 @pytest.fixture(scope="session")
 def small_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -62,6 +72,11 @@ def simulator() -> None:
         tools.compiler()
     except ToolError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def csynth_report() -> str:
+    return CSYNTH
 
 
 @pytest.fixture

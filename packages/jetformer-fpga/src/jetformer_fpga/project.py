@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import answers, capacity, resources, state, tools, tracer, wrappers
+from . import answers, capacity, hls, resources, state, tools, tracer, wrappers
 from .errors import FpgaError, ProjectError
 from .ports import CORE, TOP, Ports, ports_of, top_level
 from .tracing import TABLE_BITS, traced
@@ -252,6 +252,7 @@ def _write(
             "vivado/constraints.xdc": wrappers.constraints(clock),
             "vivado/build.tcl": wrappers.vivado_build(part),
             "vivado/package_ip.tcl": wrappers.vivado_package(part),
+            **{f"hls/{name}": text for name, text in hls.texts(line.program, clock, part).items()},
         },
     )
     (folder / "ports.json").write_text(json.dumps(ports.as_json(), indent=1))

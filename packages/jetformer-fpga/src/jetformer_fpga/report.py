@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import drawing, layers, project, reference, simulation, vectors
+from . import csynth, drawing, layers, project, reference, routing, simulation, vectors
 from .errors import FpgaError
 from .layers import Layer
 
@@ -26,13 +26,16 @@ th{background:#f4f0ea}.wide{overflow:auto;border:1px solid #ccc}h2{margin-top:2e
 
 
 def collect(folder: str | Path, progress: Progress = lambda done, total: None) -> dict[str, Any]:
-    """All that is known of a project, as JSON. `verification` and `waveform` are None where `verify` has not run."""
+    """All that is known of a project, as JSON. `verification` and `waveform` are None where `verify` has not run, `vivado`
+    and `hls` where `route` and `csynth` have not run on these very files."""
     loaded = project.load(folder)
     verdict = loaded.folder / "verification.json"
     found = layers.layers_of(loaded.state, project.TABLE_BITS, progress)
     return {
         "project": {key: value for key, value in loaded.description.items() if key != "files"},
         "verification": json.loads(verdict.read_text()) if verdict.is_file() else None,
+        "vivado": routing.known(loaded),
+        "hls": csynth.known(loaded),
         "changed_files": loaded.changed_files(),
         "layers": [layer.as_json() for layer in found],
         "ports": loaded.ports.as_json(),
@@ -86,7 +89,7 @@ def write(
 def page(about: dict[str, Any]) -> str:
     made, found = about["project"], [_layer(entry) for entry in about["layers"]]
     sections = [
-        ("Design", _table(("quantity", "value", "source"), _design(made))),
+        ("Design", _table(("quantity", "value", "source"), _design(made) + _by_vendor(about))),
         ("Verification", _verification(about["verification"], about["changed_files"])),
         ("One jet passing", _waves(about["waveform"])),
         ("Layers", _layer_table(found)),
@@ -131,6 +134,19 @@ def _design(made: dict[str, Any]) -> list[tuple[str, str, str]]:
         told = f"LUT {there['lut']:,}, DSP {there['dsp']:,}"
         rows.append((f"multipliers in {place.upper()}", told, "the same"))
     return rows
+
+
+def _by_vendor(about: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What Vivado and Vitis HLS found, or that they were not asked."""
+    routed, synthesised = about["vivado"], about["hls"]
+    absent = (
+        ("post-route", "not routed", "`jetformer-fpga route` asks Vivado"),
+        ("HLS", "not synthesised", "`jetformer-fpga csynth` asks Vitis HLS"),
+    )
+    return [
+        *(routing.rows(routed) if routed else absent[:1]),
+        *(csynth.rows(synthesised) if synthesised else absent[1:]),
+    ]
 
 
 def _verification(found: dict[str, Any] | None, changed: list[str]) -> str:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from alkaid.codegen.hls import hls_logic_and_bridge_gen
+from alkaid.codegen.hls.hls_codegen import get_io_types
 from alkaid.codegen.rtl.verilog.comb import comb_logic_gen, ssa_gen
 from alkaid.codegen.rtl.verilog.lookup import lookup_source
 from alkaid.trace import FVariable, FVArray, HWConfig
@@ -526,6 +528,24 @@ def _chain(line: Pipeline, name: str, carried: list[list[int]]) -> str:
         ");",
     ]
     return "\n".join(["`timescale 1ns / 1ps", "", *header, *body, "endmodule", ""])
+
+
+def cpp(program: CombLogic, name: str) -> tuple[str, str, str]:
+    """The program as C++ for Vitis HLS: a function template `name` of inputs and outputs, and the types of the two."""
+    code, _ = hls_logic_and_bridge_gen(program, name, "vitis", ["#pragma HLS INLINE"])
+    shifts = (_hls_sources() / "vitis_bitshift.hh").read_text().removeprefix("#pragma once\n")
+    return f"{shifts}\n{code}", *get_io_types(program, "vitis")
+
+
+def cpp_headers() -> Path:
+    """The folder of ap_fixed.h that comes with the tracer (by Xilinx, Apache-2.0)."""
+    return _hls_sources() / "ap_types/include"
+
+
+def _hls_sources() -> Path:
+    import alkaid
+
+    return Path(alkaid.__file__).parent / "codegen/hls/source"
 
 
 def library() -> dict[str, str]:

@@ -31,6 +31,7 @@ from . import (
     answers,
     cross_checks,
     divergence,
+    hls,
     project,
     reference,
     simulation,
@@ -100,6 +101,7 @@ def verify(
     logits: str | Path | None = None,
     icarus_jets: int = 0,
     stream: bool = False,
+    hls_jets: int = 0,
     again: bool = False,
     task: Task = project._silent,
 ) -> Verification:
@@ -107,7 +109,8 @@ def verify(
 
     Writes `verification.json` into the project, and `answers.safetensors`: the simulated circuit's `logits` float64
     `[jets, C]` (or what else its answers are) with their `jet_index`, so that the firmware itself can be scored.
-    With `icarus_jets`, so many of the jets also go through Icarus Verilog; with `stream`, a thousand through the wrapper.
+    With `icarus_jets`, so many of the jets also go through Icarus Verilog; with `stream`, a thousand through the wrapper;
+    with `hls_jets`, so many through the C++ for HLS, as a C++ compiler builds it.
     `logits` is a safetensors file with the answers of the quantised PyTorch network: `logits` float64 `[jets, C]` and
     `jet_index` int64 `[jets]`, positions in `data`. Without it the installed jetformer-model is asked; where neither is to
     be had, three legs are compared and the result says so. Where the same circuit passed with the same jets, options and
@@ -116,7 +119,7 @@ def verify(
     loaded = project.load(folder)
     if jets is not None and jets < 1:
         raise FpgaError(f"jets: expected at least 1, got {jets}.")
-    made_from = _made_from(loaded, data, logits, [split, jets, icarus_jets, stream])
+    made_from = _made_from(loaded, data, logits, [split, jets, icarus_jets, stream, hls_jets])
     if not again and (known := _known(loaded, made_from)) is not None:
         return known
     of_jets, positions = vectors.of_file(loaded.state, data, split, jets)
@@ -149,6 +152,10 @@ def verify(
         with task("AXI4-Stream wrapper"):
             sample = slice(0, len(corners) + STREAMED)
             legs.append(_streamed(loaded, asked.rows(range(len(asked))[sample]), expected[sample]))
+    if hls_jets:
+        with task("C++ for HLS"):
+            sample = slice(0, len(corners) + hls_jets)
+            legs.append(_compiled(loaded, asked.rows(range(len(asked))[sample]), expected[sample]))
     result = _summary(loaded, len(of_jets), len(corners), legs, (pytorch, second), timing)
     _store(loaded, result, answered[len(corners) :], positions, made_from)
     return result
@@ -182,6 +189,12 @@ def _streamed(loaded: Project, asked: vectors.Vectors, expected: Codes) -> Leg:
     codes = cross_checks.by_stream(loaded, asked)
     turns = len(codes) // len(asked)
     return compare("AXI4-Stream", codes, np.tile(expected, (turns, 1)), asked.names * turns, loaded.state)
+
+
+def _compiled(loaded: Project, asked: vectors.Vectors, expected: Codes) -> Leg:
+    real = hls.run(loaded.folder.resolve() / "hls", _real(loaded, asked), loaded.state.outputs)
+    codes = _on_grid(real, loaded.state.formats["logits"], "the C++ for HLS")
+    return compare("C++ for HLS", codes, expected, asked.names, loaded.state)
 
 
 def _made_from(loaded: Project, data: str | Path, logits: str | Path | None, options: list[Any]) -> str:
@@ -244,9 +257,14 @@ def compare(
 
 def interpret(loaded: Project, asked: vectors.Vectors) -> Codes:
     """The tracer's interpreter on the program that was printed as Verilog."""
-    features = loaded.state.formats["features"].value(asked.x).reshape(len(asked), -1)
-    real = tracer.interpret(loaded.program(), np.concatenate([features, asked.mask], axis=1))
+    real = tracer.interpret(loaded.program(), _real(loaded, asked))
     return _on_grid(real, loaded.state.formats["logits"], "the interpreter")
+
+
+def _real(loaded: Project, asked: vectors.Vectors) -> NDArray[np.float64]:
+    """What the tracer's program takes, as numbers `[rows, inputs]`: features, then mask."""
+    features = loaded.state.formats["features"].value(asked.x).reshape(len(asked), -1)
+    return np.concatenate([features, asked.mask], axis=1)
 
 
 def _on_grid(real: NDArray[Any], fmt: Format, whose: str) -> Codes:

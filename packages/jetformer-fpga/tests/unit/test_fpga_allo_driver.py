@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jetformer_fpga import cli, state, tools
-from jetformer_fpga.allo import csynth, driver
+from jetformer_fpga import cli, csynth, state, tools
+from jetformer_fpga.allo import driver
 from jetformer_fpga.allo.examples import examples
 from jetformer_fpga.allo.jets import asked
 from jetformer_fpga.errors import FpgaError, ProjectError, ToolError
@@ -19,14 +19,6 @@ from jetformer_fpga.sketch import Sketch
 from jetformer_fpga.testing import NETWORKS
 
 FAKES = Path(__file__).parent / "fakes"
-REPORT = """<profile><ReportVersion><Version>2023.2</Version></ReportVersion>
-<UserAssignments><TargetClockPeriod>5.00</TargetClockPeriod><Part>PART</Part></UserAssignments>
-<PerformanceEstimates>
-<SummaryOfTimingAnalysis><EstimatedClockPeriod>3.65</EstimatedClockPeriod></SummaryOfTimingAnalysis>
-<SummaryOfOverallLatency><Best-caseLatency>90</Best-caseLatency><Worst-caseLatency>93</Worst-caseLatency>
-<Interval-min>17</Interval-min><Interval-max>18</Interval-max></SummaryOfOverallLatency></PerformanceEstimates>
-<AreaEstimates><Resources><BRAM_18K>4</BRAM_18K><DSP>12288</DSP><FF>100</FF><LUT>1728</LUT><URAM>0</URAM></Resources>
-</AreaEstimates></profile>"""
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +105,9 @@ def test_missing_pragmas_fail(
 
 
 def test_synthesis_is_read_into_the_report_of_the_circuit(
-    network: state.State, tmp_path: Path, headers: None, fake: pytest.MonkeyPatch
+    network: state.State, tmp_path: Path, headers: None, fake: pytest.MonkeyPatch, csynth_report: str
 ) -> None:
-    fake.setenv("FAKE_REPORT", REPORT)
+    fake.setenv("FAKE_REPORT", csynth_report)
     fake.setattr("shutil.which", lambda name: f"/bin/{name}")
     stages = driver.validate(network, tmp_path / "out", "csyn", asked(network, 3))
     found = json.loads((tmp_path / "out" / "allo.json").read_text())

@@ -99,6 +99,14 @@ def test_absent_tools(
             find.cache_clear()
 
 
+def test_absent_vivado(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, firmware: project.Project
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    code, error = run(capsys, monkeypatch, "route", str(firmware.folder))
+    assert (code, "no vivado on PATH" in sentence(error)) == (1, True)
+
+
 def test_help_and_import_without_torch() -> None:
     code = "import sys, jetformer_fpga; sys.exit('torch' in sys.modules or 'jetformer_model' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import reference, tools
+from .. import csynth, reference, tools
 from ..errors import ProjectError, ToolError
 from ..state import State
 from ..vectors import Vectors
-from . import cpp, csynth
+from . import cpp
 from .source import Program, program
 
 MODES = ("llvm", "hls", "csim", "csyn", "sw_emu", "hw_emu", "hw")

@@ -1,5 +1,5 @@
 """The commands, each in a module of its own; importing them adds them to the application."""
 
-from . import emulate, explore, rate, report, show, synth, verify
+from . import csynth, emulate, explore, rate, report, route, show, synth, verify
 
-__all__ = ["emulate", "explore", "rate", "report", "show", "synth", "verify"]
+__all__ = ["csynth", "emulate", "explore", "rate", "report", "route", "show", "synth", "verify"]

@@ -1,9 +1,11 @@
-"""What the commands share: the application, the screen, progress bars."""
+"""What the commands share: the application, its options, the screen, progress bars."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +18,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Table
 
 from ..errors import FpgaError
 
@@ -26,6 +29,17 @@ app = typer.Typer(
     help="Fixed-point networks to pipelined Verilog, proven equal bit by bit.",
 )
 screen = Console(stderr=True)
+
+StateFile = Annotated[Path, typer.Argument(help="Fixed-point state (.safetensors).")]
+Firmware = Annotated[Path, typer.Argument(metavar="DIR", help="Firmware project made by `synth`.")]
+Split = Annotated[str, typer.Option(help="train, validation, test or all.")]
+ClockMhz = Annotated[
+    float, typer.Option(help="Assumed clock in MHz, for latency in ns; not a timing result.")
+]
+Again = Annotated[
+    bool, typer.Option("--again", help="Also where the same succeeded before and nothing was changed.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @contextmanager
@@ -43,7 +57,15 @@ def task(name: str) -> Iterator[Any]:
         bars.update(bar, total=1, completed=1)
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+def show_rows(title: str, found: dict[str, Any], rows: Sequence[tuple[str, str, str]], as_json: bool) -> None:
+    """What was found: `found` as JSON, or for people its rows of quantity, value and source."""
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    table = Table("quantity", "value", "source", title=title)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def words_of(text: str, kind: type) -> list[str]:

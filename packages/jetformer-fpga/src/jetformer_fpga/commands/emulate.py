@@ -11,17 +11,17 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import emulation
-from .application import AsJson, app, task
+from .application import AsJson, Split, StateFile, app, task
 
 
 @app.command()
 def emulate(
-    state: Annotated[Path, typer.Argument(help="Fixed-point state (.safetensors).")],
+    state: StateFile,
     data: Annotated[Path, typer.Argument(help="Jets (array schema, HDF5).")],
     out: Annotated[
         Path | None, typer.Option(help="Scores (.h5), as `jetformer-model predict` writes them.")
     ] = None,
-    split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "all",
+    split: Split = "all",
     workers: Annotated[int | None, typer.Option(help="Cores; default all.")] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import exploration, project
-from .application import AsJson, app, task, words_of
+from .application import AsJson, ClockMhz, StateFile, app, task, words_of
 
 
 @app.command()
 def explore(
-    state: Annotated[Path, typer.Argument(help="Fixed-point state (.safetensors).")],
+    state: StateFile,
     stage_delays: Annotated[
         str, typer.Option(help="Longest delays of a clock cycle to try, in the tracer's units.")
     ] = ",".join(f"{delay:g}" for delay in exploration.STAGE_DELAYS),
@@ -24,9 +24,7 @@ def explore(
     depths: Annotated[
         str, typer.Option(help="Adder levels beyond the least in matrices to try; -1: any number.")
     ] = "0,1,-1",
-    clock_mhz: Annotated[
-        float, typer.Option(help="Assumed clock in MHz, for latency in ns; not a timing result.")
-    ] = project.CLOCK_MHZ,
+    clock_mhz: ClockMhz = project.CLOCK_MHZ,
     csv: Annotated[Path | None, typer.Option(help="Also write the points into this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw them (.svg, .png, .pdf).")] = None,
     as_json: AsJson = False,

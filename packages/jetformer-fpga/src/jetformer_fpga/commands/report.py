@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from .. import report as reports
-from .application import app, task
+from .application import Firmware, app, task
 
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Firmware project made by `synth`.")],
+    folder: Firmware,
     out: Annotated[Path, typer.Option(help="The page (.html); the same as JSON goes beside it.")],
 ) -> None:
     """One page about a firmware project: latency, resources, verification, waveform, bit widths, versions.

@@ -13,12 +13,12 @@ from rich.table import Table
 from .. import drawing, layers, project
 from .. import state as states
 from ..errors import FpgaError
-from .application import AsJson, app, task
+from .application import AsJson, StateFile, app, task
 
 
 @app.command()
 def show(
-    state: Annotated[Path, typer.Argument(help="Fixed-point state (.safetensors).")],
+    state: StateFile,
     svg: Annotated[Path | None, typer.Option(help="Also draw the network into this SVG file.")] = None,
     mermaid: Annotated[Path | None, typer.Option(help="Also write it as a Mermaid flow chart.")] = None,
     all_layers: Annotated[

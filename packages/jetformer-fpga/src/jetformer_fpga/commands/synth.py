@@ -13,12 +13,12 @@ from rich.table import Table
 from .. import project
 from ..errors import FpgaError
 from .allo import synth_allo
-from .application import app, task
+from .application import AsJson, ClockMhz, StateFile, app, task
 
 
 @app.command()
 def synth(
-    state: Annotated[Path, typer.Argument(help="Fixed-point state (.safetensors).")],
+    state: StateFile,
     out: Annotated[
         Path, typer.Option(help="Folder of the firmware project; an older project there is replaced.")
     ],
@@ -31,9 +31,7 @@ def synth(
     stages: Annotated[
         int | None, typer.Option(help="Clock cycles of logic at most, instead of --stage-delay.")
     ] = None,
-    clock_mhz: Annotated[
-        float, typer.Option(help="Assumed clock in MHz, for latency in ns; not a timing result.")
-    ] = project.CLOCK_MHZ,
+    clock_mhz: ClockMhz = project.CLOCK_MHZ,
     part: Annotated[str, typer.Option(help="FPGA whose resources are the 100 %.")] = "xcvu13p",
     multipliers: Annotated[
         str, typer.Option(help="Where products of signals go: lut, dsp, or auto (the tools decide).")
@@ -50,7 +48,7 @@ def synth(
         Path | None, typer.Option(help="Of --backend allo: jets to compare on; else random.")
     ] = None,
     jets: Annotated[int, typer.Option(help="Of --backend allo: how many jets to compare.")] = 1000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the project's description as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """jetformer-fpga synth fixed.safetensors --out firmware
 

@@ -12,14 +12,14 @@ from rich.table import Table
 
 from .. import verification
 from ..errors import FpgaError
-from .application import AsJson, app, task
+from .application import Again, AsJson, Firmware, Split, app, task
 
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Firmware project made by `synth`.")],
+    folder: Firmware,
     data: Annotated[Path, typer.Option(help="Jets (array schema, HDF5).")],
-    split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "test",
+    split: Split = "test",
     jets: Annotated[int | None, typer.Option(help="At most so many jets; default all of the split.")] = None,
     logits: Annotated[
         Path | None,
@@ -29,9 +29,11 @@ def verify(
         int, typer.Option(min=0, help="Simulate so many jets in Icarus Verilog, too, where it is on PATH.")
     ] = 0,
     stream: Annotated[bool, typer.Option("--stream", help="Verify the AXI4-Stream wrapper, too.")] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also where the same passed before and nothing was changed.")
-    ] = False,
+    hls: Annotated[
+        int,
+        typer.Option(min=0, help="Compile the C++ for HLS and compare so many jets, too: minutes, if large."),
+    ] = 0,
+    again: Again = False,
     as_json: AsJson = False,
 ) -> None:
     """jetformer-fpga verify firmware --data jets.h5
@@ -46,6 +48,7 @@ def verify(
         logits=logits,
         icarus_jets=icarus,
         stream=stream,
+        hls_jets=hls,
         again=again,
         task=task,
     )
