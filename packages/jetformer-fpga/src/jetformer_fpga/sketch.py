@@ -120,8 +120,7 @@ class Sketch:
         return self.op("reshape", f"{name}.merged", together, shape=[tokens, heads * width])
 
     def write(self, path: str | Path) -> Path:
-        _write(Path(path), self.arrays, self.header())
-        return Path(path)
+        return write(Path(path), self.arrays, self.header())
 
     def _formats(self, name: str, kif: Kif) -> None:
         self.arrays[f"{name}.kif"] = np.asarray(kif).astype(np.int8)
@@ -159,11 +158,12 @@ def _names(known: Sequence[str], other: str, count: int) -> list[str]:
     return [known[n] if n < len(known) else f"{other}{n}" for n in range(count)]
 
 
-def _write(path: Path, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
-    """To a temporary file beside the target, then renamed, as the interface asks."""
+def write(path: Path, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> Path:
+    """A state: to a temporary file beside the target, then renamed, as the interface asks."""
     from safetensors.numpy import save_file
 
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     save_file(contiguous, str(temporary), metadata={"jetformer": json.dumps(header)})
     os.replace(temporary, path)
+    return path

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,17 +88,30 @@ class TestStateReader(testing.StateReaderContract):  # type: ignore[misc,name-de
         return floating.module(path, 1)
 
 
+def differences(python: str, path: Path, batch: int) -> dict[str, float]:
+    command = [python, "-m", "jetformer_fpga.allo.floating", str(path), str(batch)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(("fault", "expected"), (("", 0), ("wrong", 1)))
+def test_a_difference_is_told(
+    network: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch, fault: str, expected: float
+) -> None:
+    """With a stand-in for Allo."""
+    fakes = Path(__file__).parents[1] / "unit" / "fakes"
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(fakes), *(path for path in sys.path if path)]))
+    monkeypatch.setenv("FAKE_ALLO", fault)
+    found = differences(sys.executable, network[0], 2)
+    assert found == {"jets": 2, "mismatches": 2 * expected, "max_error": pytest.approx(expected, abs=1e-5)}
+
+
 @pytest.mark.allo
 @pytest.mark.parametrize("batch", (1, 2, 16))
 def test_allo_agrees_with_pytorch(network: tuple[Path, Any], batch: int) -> None:
-    import json
-    import subprocess
-
     try:
         python = driver.interpreter()
     except ToolError as error:
         pytest.skip(str(error))
-    command = [python, "-m", "jetformer_fpga.allo.floating", str(network[0]), str(batch)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["max_error"] <= 1e-5
+    assert differences(python, network[0], batch)["mismatches"] == 0

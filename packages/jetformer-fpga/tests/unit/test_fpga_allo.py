@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,31 @@ def test_formats_that_differ_from_constituent_to_constituent(tmp_path: Path) -> 
     )
     s.quantise("logits", s.linear("head", s.op("reshape", "flat", y, shape=[6]), s.classes), (1, 4, 3))
     check(state.read(s.write(tmp_path / "s.safetensors")))
+
+
+def test_tokens_share_weights_though_a_number_of_one_is_always_zero(tmp_path: Path) -> None:
+    """A class token's ReLU may be 0 in some channels, whatever the jet, here in the one of the finest steps: the weights are
+    those of other tokens."""
+    s = Sketch(seed=4, constituents=3, features=2)
+    first = s.parameter("class_token", [[-0.5, 0.25]], (1, 1, 4))
+    own = s.quantise("own", s.features(), np.array([[1, 2, 5], [1, 2, 3]]))
+    tokens = s.op("concatenate", "tokens", first, own, axis=0)
+    x = s.linear("mixed", s.op("relu", "live", tokens), 3, bias=False)
+    rows = s.op("reshape", "flat", s.quantise("rows", x, (1, 3, 3)), shape=[12])
+    s.quantise("logits", s.linear("head", rows, s.classes), (1, 4, 3))
+    made = check(state.read(s.write(tmp_path / "s.safetensors")))
+    assert "rows_weight: int8[3, 2] = " in made.text
+
+
+def test_matrices_of_one_bit_have_scales_of_their_own(paths: dict[str, Path]) -> None:
+    """One product a row after the sum; a number of one bit stays a power of two."""
+    read = state.read(paths["1-bit tiny"])
+    signs = [name for name in read.tensors if name.endswith("signs.weight")]
+    assert len(signs) == 4 * 6
+    made = program(read).text
+    for name in signs:
+        assert set(np.unique(read.tensors[name].codes)) == {-1, 1}
+    assert re.search(r"total \+= .*\n +product: int\d+ = total \* \w+_value\[j\]\n", made)
 
 
 def test_odd_sizes(odd_state: state.State) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections import Counter
@@ -11,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import tools
+from .. import tools, tracer
 from ..errors import ToolError
 from ..fixed_point import Codes
 from .source import Argument
 
 HEADERS = "JETFORMER_AP_TYPES"
 # Headers of Vitis that the written code includes and does not use.
-UNUSED = ("ap_axi_sdata.h", "hls_vector.h", "hls_math.h")
+UNUSED = ("ap_axi_sdata.h", "hls_math.h", "hls_stream.h", "hls_vector.h")
 
 
 def pragmas(code: str) -> dict[str, int]:
@@ -26,18 +25,14 @@ def pragmas(code: str) -> dict[str, int]:
     return dict(sorted(Counter(re.findall(r"#pragma HLS (\w+)", code)).items()))
 
 
-def headers() -> Path | None:
-    """The folder of ap_int.h: `JETFORMER_AP_TYPES`, else that of an installed hls4ml."""
+def headers() -> Path:
+    """The folder of ap_int.h: `JETFORMER_AP_TYPES`, else that of the tracer."""
     named = os.environ.get(HEADERS)
-    if named:
-        if not (Path(named) / "ap_int.h").exists():
-            raise ToolError(f"{HEADERS} names {named}, where no ap_int.h is.")
-        return Path(named)
-    found = importlib.util.find_spec("hls4ml")
-    if found is None or found.origin is None:
-        return None
-    folder = Path(found.origin).parent / "templates" / "vivado" / "ap_types"
-    return folder if (folder / "ap_int.h").exists() else None
+    if named is None:
+        return tracer.cpp_headers()
+    if not (Path(named) / "ap_int.h").exists():
+        raise ToolError(f"{HEADERS} names {named}, where no ap_int.h is.")
+    return Path(named)
 
 
 def run(folder: Path, include: Path, arguments: Sequence[Argument], inputs: Mapping[str, Codes]) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from .. import csynth, reference, tools
 from ..errors import ProjectError, ToolError
+from ..fixed_point import Codes
 from ..state import State
 from ..vectors import Vectors
 from . import cpp
@@ -35,7 +36,7 @@ PARTS = {"xcvu13p": "xcvu13p-flga2577-2-e"}
 
 @dataclass
 class Stage:
-    """One stage of the validation. `skipped` says why it did not run; `mismatches` counts jets, `max_error` codes."""
+    """One stage of the validation: `mismatches` counts jets, `max_error` codes; `missing` pragmas were asked for."""
 
     network: str
     stage: str
@@ -44,12 +45,11 @@ class Stage:
     max_error: int = 0
     pragmas: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
-    skipped: str = ""
     synthesis: dict[str, Any] | None = None
 
     @property
     def passed(self) -> bool:
-        return not (self.skipped or self.mismatches or self.missing)
+        return not (self.mismatches or self.missing)
 
 
 def interpreter() -> str:
@@ -122,14 +122,10 @@ class _Run:
         """The C++ that Allo writes, compiled by an ordinary compiler with open headers."""
         self.call("hls")
         code = (self.out / "kernel.cpp").read_text()
-        stage = Stage(self.name, "hls", pragmas=cpp.pragmas(code))
+        cpp.run(self.out, cpp.headers(), self.program.arguments, self.inputs)
+        stage = self.compared("hls", cpp.pragmas(code))
         stage.missing = [kind for kind in self.asked() if not stage.pragmas.get(kind)]
-        headers = cpp.headers()
-        if headers is None:
-            stage.skipped = f"no ap_int.h: pip install hls4ml, or let {cpp.HEADERS} name its folder"
-            return stage
-        cpp.run(self.out, headers, self.program.arguments, self.inputs)
-        return self.compared("hls", stage)
+        return stage
 
     def asked(self) -> list[str]:
         wanted = {"pipeline": self.program.pipelined, "array_partition": self.program.partitioned}
@@ -142,13 +138,9 @@ class _Run:
         found = csynth.parsed(self.out / "csyn.prj", self.part)
         return Stage(self.name, mode, synthesis=found)
 
-    def compared(self, stage: str, record: Stage | None = None) -> Stage:
-        record = record or Stage(self.name, stage)
+    def compared(self, stage: str, pragmas: dict[str, int] | None = None) -> Stage:
         answers = np.load(self.out / f"{stage}.npy").reshape(self.expected.shape)
-        wrong = np.abs(answers - self.expected)
-        record.jets, record.mismatches = len(answers), int((wrong != 0).any(axis=1).sum())
-        record.max_error = int(wrong.max(initial=0))
-        return record
+        return compared(Stage(self.name, stage, pragmas=pragmas or {}), answers, self.expected)
 
     def call(self, stage: str) -> None:
         """One stage in a process of its own; what it prints goes to a log beside the results."""
@@ -194,6 +186,14 @@ class _Run:
         }
         synthesis = next((stage.synthesis for stage in stages if stage.synthesis), None)
         (self.out / "allo.json").write_text(json.dumps(made | (synthesis or {}), indent=1))
+
+
+def compared(stage: Stage, answers: Codes, expected: Codes) -> Stage:
+    """The record with what a comparison of logits `[jets, C]` finds."""
+    wrong = np.abs(answers - expected)
+    stage.jets, stage.mismatches = len(answers), int((wrong != 0).any(axis=1).sum())
+    stage.max_error = int(wrong.max(initial=0))
+    return stage
 
 
 def _ending(code: int) -> str:

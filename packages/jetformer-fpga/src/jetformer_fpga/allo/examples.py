@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..sketch import Sketch
+from ..header import Arrays, load
+from ..sketch import Sketch, write
 from ..testing import NETWORKS, random_state
 
 
@@ -26,19 +28,43 @@ def _jetformer(path: Path, seed: int, width: int, hidden: int) -> Path:
 
 
 def binarised(path: Path) -> Path:
-    """Weights of the blocks become their sign, times a power of two that keeps their size."""
-    from safetensors import safe_open
-    from safetensors.numpy import save_file
+    """Matrices of the blocks become constant signs, with a scale and a shift a row after them."""
+    header, arrays = load(path)
+    graph = []
+    for entry in header["graph"]:
+        if entry["op"] == "linear" and entry["name"].startswith("blocks."):
+            graph += _signs_and_scales(entry, arrays)
+        else:
+            graph.append(entry)
+    return write(path, arrays, header | {"graph": graph})
 
-    with safe_open(str(path), framework="np") as file:
-        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    for name in [name for name in tensors if name.startswith("blocks.") and name.endswith(".weight")]:
-        shift = -round(float(np.log2(np.abs(tensors[name]).mean())))
-        signs = np.where(tensors[name] < 0, -1.0, 1.0)
-        tensors[name] = (signs * 2.0**-shift).astype(np.float32)
-        tensors[f"{name}.kif"] = np.array([1, 1 - shift, shift], dtype=np.int8)
-    save_file(tensors, str(path), metadata=metadata)
-    return path
+
+def _signs_and_scales(entry: dict[str, Any], arrays: Arrays) -> list[dict[str, Any]]:
+    """The operations in place of one `linear`; the last has its name."""
+    name, rows = entry["name"], {"op": "parameter", "shape": [entry["outputs"]]}
+    weight = arrays.pop(f"{name}.weight")
+    negative = weight < 0
+    del arrays[f"{name}.weight.kif"]
+    arrays[f"{name}.signs.weight"] = np.where(negative, -1, 1).astype(np.float32)
+    arrays[f"{name}.signs.weight.kif"] = np.stack([negative, ~negative, 0 * negative], axis=-1).astype(
+        np.int8
+    )
+    arrays[f"{name}.scale"] = (np.ceil(64 * np.abs(weight).mean(axis=1)) / 64).astype(np.float32)
+    arrays[f"{name}.scale.kif"] = np.array([0, 4, 6], dtype=np.int8)
+    scaled = f"{name}.scaled" if entry["bias"] else name
+    made = [
+        entry | {"name": f"{name}.signs", "bias": False, "constant": True},
+        rows | {"name": f"{name}.scale", "of": []},
+        {"op": "multiply", "name": scaled, "of": [f"{name}.signs", f"{name}.scale"]},
+    ]
+    if entry["bias"]:
+        for part in ("", ".kif"):
+            arrays[f"{name}.shift{part}"] = arrays.pop(f"{name}.bias{part}")
+        made += [
+            rows | {"name": f"{name}.shift", "of": []},
+            {"op": "add", "name": name, "of": [scaled, f"{name}.shift"]},
+        ]
+    return made
 
 
 def _perceptron(path: Path) -> Path:

@@ -291,7 +291,9 @@ def _linear(w: _Writer, node: Node, loops: Loops) -> str:
     inner, steps = x.interval.fraction[..., None, :], node.interval.fraction[..., None]
     reach = _reach(x.interval)[..., None, :]
     grid = np.broadcast_to(weight.format.f, weight.codes.shape)
-    codes: Codes = np.where(reach > 0, weight.codes, 0)
+    # an element that is always 0 takes the weight that other tokens need
+    live = (reach > 0).any(axis=tuple(range(len(x.shape) - 1)), keepdims=True)
+    codes: Codes = np.where(live, weight.codes, 0)
     codes = codes << np.where(codes != 0, steps - grid - inner, 0)
     start: Codes = np.zeros(node.shape, dtype=np.int64)
     if bias is not None:

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 
-def restore_isinstance(ir: Any) -> None:
+def restore_isinstance() -> None:
     """Newer MLIR has no `Type.isinstance(x)`, which Allo calls; Python's isinstance says the same."""
+    ir = importlib.import_module("allo._mlir.ir")
     for kind in vars(ir).values():
         if (
             inspect.isclass(kind)
-            and issubclass(kind, (ir.Type, ir.Attribute))
+            and issubclass(kind, (ir.Type, ir.Attribute, ir.Value))
             and not hasattr(kind, "isinstance")
         ):
             setattr(kind, "isinstance", staticmethod(lambda other, kind=kind: isinstance(other, kind)))  # noqa: B010
@@ -77,9 +78,8 @@ def run(request: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    allo, ir = importlib.import_module("allo"), importlib.import_module("allo._mlir.ir")
-
-    restore_isinstance(ir)
+    allo = importlib.import_module("allo")
+    restore_isinstance()
     run(json.loads(Path(sys.argv[1]).read_text()))
     print(f"allo {getattr(allo, '__version__', '')}".strip())
 

@@ -45,8 +45,7 @@ def _check(stage: Stage) -> None:
 def _table(stages: list[Stage]) -> Table:
     table = Table("stage", "jets", "mismatches", "notes", title="Allo")
     for stage in stages:
-        notes = [stage.skipped] if stage.skipped else []
-        notes += [f"{name} {count}" for name, count in stage.pragmas.items()]
+        notes = [f"{name} {count}" for name, count in stage.pragmas.items()]
         if stage.synthesis:
             s, r = stage.synthesis, stage.synthesis["resources"]
             notes += [f"latency {s['latency_cycles']} cycles", f"II {s['initiation_interval']}"]

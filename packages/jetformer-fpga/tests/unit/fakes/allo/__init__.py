@@ -12,6 +12,7 @@ import numpy as np
 
 from jetformer_fpga.allo.interpreter import Array, _Machine
 
+HEADERS = ("ap_axi_sdata", "ap_fixed", "ap_int", "hls_math", "hls_stream", "hls_vector", "math", "stdint")
 FAULT = os.environ.get("FAKE_ALLO", "")
 
 
@@ -79,7 +80,8 @@ def written(text, asked):
     constants = {}
     arrays = [n for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id.endswith("_codes")]
     exec(compile(ast.Module(arrays, []), "", "exec"), {"np": np}, constants)
-    lines = ["#include <ap_axi_sdata.h>", "#include <ap_int.h>", "#include <stdint.h>"]
+    lines = [f"#include <{header}.h>" for header in HEADERS]
+    lines.append('static_assert(sizeof(ap_int<33>) == 8, "");')
     for function in (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name != "schedule"):
         arguments = ", ".join(declared(a.annotation, a.arg) for a in function.args.args)
         lines += [f"void {function.name}({arguments}) {{", *block(function.body, constants), "}"]
@@ -137,7 +139,10 @@ def expression(node):
             "FloorDiv": "/",
             "Mod": "%",
         }
-        return f"({expression(node.left)} {sign[type(node.op).__name__]} {expression(node.right)})"
+        left, right = expression(node.left), expression(node.right)
+        if isinstance(node.op, ast.Add | ast.Sub | ast.Mult):  # as in Allo, wider than both
+            left, right = f"std::int64_t({left})", f"std::int64_t({right})"
+        return f"({left} {sign[type(node.op).__name__]} {right})"
     if isinstance(node, ast.Compare):
         sign = ">" if isinstance(node.ops[0], ast.Gt) else "<"
         return f"({expression(node.left)} {sign} {expression(node.comparators[0])})"

@@ -9,5 +9,9 @@ class Attribute:
     pass
 
 
+class Value:
+    pass
+
+
 class IntegerType(Type):
     pass
