@@ -90,12 +90,13 @@ def _tiny() -> Iterator[Entry]:
         make(out, "jetformer_compress", "binarize", trained_and_pruned(path, 0, 0)[0], path)
         return out
 
-    def learned(ebops: int, bits: int = 6) -> tuple[tuple[str, tuple[object, ...]], ...]:
-        return ((f"e{ebops // 1000}", ("--ebops", ebops, "--activation-bits", bits)),)
+    def learned(ebops: int, *options: object) -> tuple[tuple[str, tuple[object, ...]], ...]:
+        return ((f"e{ebops // 1000}", ("--ebops", ebops, "--activation-bits", 6, *options)),)
 
-    yield Entry("tiny", 8, lambda path: trained_and_pruned(path, 0, 0)[0], learned(250_000))
-    yield Entry("tiny-pruned", 8, lambda path: trained_and_pruned(path, 0, 0)[1], learned(125_000))
-    yield Entry("tiny-one-bit", 8, one_bit, learned(250_000, bits=7))
+    longer = ("--epochs", 2 * EPOCHS)
+    yield Entry("tiny", 8, lambda path: trained_and_pruned(path, 0, 0)[0], learned(200_000, *longer))
+    yield Entry("tiny-pruned", 8, lambda path: trained_and_pruned(path, 0, 0)[1], learned(100_000, *longer))
+    yield Entry("tiny-one-bit", 8, one_bit, learned(250_000, "--activation-bits", 7))
 
 
 def quantised(path: Path, entry: Entry) -> list[Made]:
@@ -106,7 +107,7 @@ def quantised(path: Path, entry: Entry) -> list[Made]:
         after = FOLDER / f"{entry.name}-{entry.constituents}-{way}.safetensors"
         states = [after.with_stem(f"{after.stem}-{n}") for n in range(1, STEPS + 1)]
         states = states if "--front" in options else [after]
-        make(after, "jetformer_compress", "quantize", before, path, *options, *QUANTIZE, last=states[-1])
+        make(after, "jetformer_compress", "quantize", before, path, *QUANTIZE, *options, last=states[-1])
         found += [Made(entry.name, entry.constituents, before, state) for state in states]
     return found
 
@@ -148,7 +149,7 @@ def measure() -> dict[str, Any]:
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Accuracy against estimated LUT, a panel for each number of constituents; lines join what no other of a family beats."""
+    """Accuracy against estimated LUT, a panel for each number of constituents; lines join what nothing of a family beats."""
     sizes = sorted({found["constituents"] for found in rows})
     with plotting.style():
         figure = plotting.new_figure(9 * len(sizes), 8)

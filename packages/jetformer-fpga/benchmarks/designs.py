@@ -22,7 +22,8 @@ from jetformer_fpga.errors import FpgaError
 
 STATES, JETS, LIMIT = "JETFORMER_BENCH_STATES", "JETFORMER_BENCH_TAGGING_JETS", "JETFORMER_BENCH_VERIFY_JETS"
 FOLDER = Path("build/bench/fpga")
-ICARUS_JETS = 20
+# A second simulator takes many minutes to read a circuit of more LUT than this.
+ICARUS_JETS, ICARUS_LUT = 20, 100_000
 
 
 def states() -> list[Path]:
@@ -54,8 +55,9 @@ def measure() -> dict[str, Any]:
 def _design(path: Path) -> dict[str, Any]:
     made = project.synth(path, FOLDER / path.stem)
     jets, limit = Path(os.environ[JETS]), int(os.environ.get(LIMIT, "0")) or None
-    verdict = verification.verify(made.folder, jets, split="test", jets=limit, icarus_jets=ICARUS_JETS)
     counts, timing = made.description["resources"], made.description
+    icarus_jets = ICARUS_JETS if counts["lut"] < ICARUS_LUT else 0
+    verdict = verification.verify(made.folder, jets, split="test", jets=limit, icarus_jets=icarus_jets)
     return {
         "name": path.stem,
         "constituents": made.state.constituents,
