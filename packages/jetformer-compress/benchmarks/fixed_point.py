@@ -34,6 +34,7 @@ WIDTHS = (
     else {"trigger": (16,), "jedi-linear": (16,)}
 )
 LEAST_EBOPS = 10_000
+SHOWN = 6  # points below the best network
 FAMILIES = {"trigger": "C1", "jedi-linear": "C0", "tiny": "C2", "tiny-pruned": "C3", "tiny-one-bit": "C4"}
 QUANTIZE = ("--epochs", EPOCHS, "--batch-size", 1024)
 FRONT = (("front", ("--ebops", LEAST_EBOPS, "--front", STEPS)),)
@@ -164,7 +165,9 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
                     luts, accuracies, errors, fmt="o", ms=6, color=colour, label=family if its else None
                 )
                 axes.plot([r["luts"] for r in best], [_accuracy(r) for r in best], color=colour)
+            top = max(_accuracy(r) for r in rows if r["constituents"] == constituents)
             axes.set(xscale="log", xlabel="LUT (estimate)", ylabel="Test accuracy (%)")
+            axes.set(xlim=(10_000, 1_500_000), ylim=(top - SHOWN, top + 0.5))
             axes.legend(title=f"{constituents} constituents", loc="lower right")
         figure.savefig(path, dpi=60)
 
