@@ -2,8 +2,8 @@
 
     JETFORMER_BENCH_TAGGING_JETS=jets.h5 python ci/bench.py compress fixed_point
 
-Tiny JetFormers, also pruned and with one-bit weights, in six bits and with learned widths. Trigger presets and JEDI-linear
-of three widths, trained in float and then along falling budgets of EBOPs; LUT are the estimate of jetformer-fpga.
+Tiny JetFormers, also pruned and with one-bit weights, within one budget of EBOPs each. Trigger presets and JEDI-linear
+of several widths, trained in float and then along falling budgets of EBOPs; LUT are the estimate of jetformer-fpga.
 Accuracies are those of the test split, and `error` that of their difference (paired bootstrap). What was made is kept in
 build/bench/compress, and an interrupted run goes on. On a CPU one small network and few epochs: a test of the benchmark,
 and no figure. Where matplotlib is installed, build/bench/compress/front.png shows accuracy against LUT.
@@ -19,20 +19,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pruned import FOLDER, ON_GPU, TRAIN, conditions, jets_file, make, side_by_side, trained_and_pruned
+from pruned import FOLDER, FULL, TRAIN, conditions, jets_file, make, side_by_side, trained_and_pruned
 
 from jetformer_compress.held_out import compare
 from jetformer_fpga import objectives
 from jetformer_model import plotting
 from jetformer_model.state import load
 
-SIZES = (8, 16, 32) if ON_GPU else (8,)
-STEPS, EPOCHS = (6, 30) if ON_GPU else (2, 3)
-JEDI = (64, 32, 16) if ON_GPU else (16,)
+SIZES = (8, 16, 32) if FULL else (8,)
+STEPS, EPOCHS = (6, 30) if FULL else (2, 3)
+WIDTHS = (
+    {"trigger": (48, 32, 24, 16), "jedi-linear": (64, 32, 16)}
+    if FULL
+    else {"trigger": (16,), "jedi-linear": (16,)}
+)
 LEAST_EBOPS = 10_000
+SHOWN = 6  # points below the best network
+FAMILIES = {"trigger": "C1", "jedi-linear": "C0", "tiny": "C2", "tiny-pruned": "C3", "tiny-one-bit": "C4"}
 QUANTIZE = ("--epochs", EPOCHS, "--batch-size", 1024)
 FRONT = (("front", ("--ebops", LEAST_EBOPS, "--front", STEPS)),)
-SIX_BIT = ("6-bit", ("--weight-bits", 6, "--activation-bits", 6))
 
 
 @dataclass(frozen=True)
@@ -57,20 +62,22 @@ class Made:
 
 def entries() -> list[Entry]:
     """The longest first, so that no GPU waits at the end."""
-    found = []
-    for constituents in sorted(SIZES, reverse=True):
-        for width in JEDI:
-            found.append(_trained(f"jedi-linear-{width}", constituents, "jedi-linear", "--embed-dim", width))
-        found.append(_trained("trigger", constituents, f"trigger-{constituents}"))
-    return [*found, *_tiny()] if ON_GPU else found
+    found = [
+        _trained(f"{family}-{width}", constituents, family, width)
+        for constituents in sorted(SIZES, reverse=True)
+        for family, widths in WIDTHS.items()
+        for width in widths
+    ]
+    return [*found, *_tiny()] if FULL else found
 
 
-def _trained(name: str, constituents: int, *preset: object) -> Entry:
+def _trained(name: str, constituents: int, family: str, width: int) -> Entry:
+    preset = f"trigger-{constituents}" if family == "trigger" else family
+
     def train(path: Path) -> Path:
         out = FOLDER / f"{name}-{constituents}-float.safetensors"
-        make(
-            out, "jetformer_model", "train", path, "--preset", *preset, "--constituents", constituents, *TRAIN
-        )
+        shape = ("--preset", preset, "--embed-dim", width, "--constituents", constituents)
+        make(out, "jetformer_model", "train", path, *shape, *TRAIN)
         return out
 
     return Entry(name, constituents, train, FRONT)
@@ -84,15 +91,13 @@ def _tiny() -> Iterator[Entry]:
         make(out, "jetformer_compress", "binarize", trained_and_pruned(path, 0, 0)[0], path)
         return out
 
-    yield Entry(
-        "tiny",
-        8,
-        lambda path: trained_and_pruned(path, 0, 0)[0],
-        (SIX_BIT, ("learned", ("--ebops", 300_000))),
-    )
-    pruned_ways = (SIX_BIT, ("learned", ("--ebops", 150_000)))
-    yield Entry("tiny-pruned", 8, lambda path: trained_and_pruned(path, 0, 0)[1], pruned_ways)
-    yield Entry("tiny-one-bit", 8, one_bit, (("8-bit", ("--activation-bits", 8)),))
+    def learned(ebops: int, *options: object) -> tuple[tuple[str, tuple[object, ...]], ...]:
+        return ((f"e{ebops // 1000}", ("--ebops", ebops, "--activation-bits", 6, *options)),)
+
+    longer = ("--epochs", 2 * EPOCHS)
+    yield Entry("tiny", 8, lambda path: trained_and_pruned(path, 0, 0)[0], learned(200_000, *longer))
+    yield Entry("tiny-pruned", 8, lambda path: trained_and_pruned(path, 0, 0)[1], learned(100_000, *longer))
+    yield Entry("tiny-one-bit", 8, one_bit, learned(250_000, "--activation-bits", 7))
 
 
 def quantised(path: Path, entry: Entry) -> list[Made]:
@@ -103,7 +108,7 @@ def quantised(path: Path, entry: Entry) -> list[Made]:
         after = FOLDER / f"{entry.name}-{entry.constituents}-{way}.safetensors"
         states = [after.with_stem(f"{after.stem}-{n}") for n in range(1, STEPS + 1)]
         states = states if "--front" in options else [after]
-        make(after, "jetformer_compress", "quantize", before, path, *options, *QUANTIZE, last=states[-1])
+        make(after, "jetformer_compress", "quantize", before, path, *QUANTIZE, *options, last=states[-1])
         found += [Made(entry.name, entry.constituents, before, state) for state in states]
     return found
 
@@ -137,27 +142,39 @@ def measure() -> dict[str, Any]:
             print(f"  {found}", flush=True)
     if importlib.util.find_spec("mplhep"):
         draw(rows, FOLDER / "front.png")
-    return {"fixed_point": rows, "fixed_point_conditions": conditions(path) | {"epochs": EPOCHS, "seeds": 1}}
+    return {
+        "fixed_point": rows,
+        "fixed_point_conditions": conditions(path, FOLDER.glob("*-float.safetensors"))
+        | {"epochs": EPOCHS, "seeds": 1},
+    }
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Accuracy against estimated LUT, a panel for each number of constituents."""
+    """Accuracy against estimated LUT, a panel for each number of constituents; lines join what nothing of a family beats."""
     sizes = sorted({found["constituents"] for found in rows})
     with plotting.style():
         figure = plotting.new_figure(9 * len(sizes), 8)
         for constituents, axes in zip(sizes, figure.subplots(1, len(sizes), squeeze=False)[0], strict=True):
-            here = [found for found in rows if found["constituents"] == constituents]
-            for name in dict.fromkeys(found["network"] for found in here):
-                its = sorted((found for found in here if found["network"] == name), key=lambda r: r["luts"])
+            for family, colour in FAMILIES.items():
+                its = [r for r in rows if r["constituents"] == constituents and _family(r) == family]
+                its.sort(key=lambda r: r["luts"])
+                best = [r for n, r in enumerate(its) if all(_accuracy(r) > _accuracy(o) for o in its[:n])]
+                luts, accuracies = [r["luts"] for r in its], [_accuracy(r) for r in its]
+                errors = [100 * r["error"] for r in its]
                 axes.errorbar(
-                    [found["luts"] for found in its],
-                    [100 * found["accuracy_fixed"] for found in its],
-                    yerr=[100 * found["error"] for found in its],
-                    marker="o",
-                    ls="-" if name.startswith(("trigger", "jedi")) else "none",
-                    lw=3 if name == "trigger" else 1.5,
-                    label=name,
+                    luts, accuracies, errors, fmt="o", ms=6, color=colour, label=family if its else None
                 )
+                axes.plot([r["luts"] for r in best], [_accuracy(r) for r in best], color=colour)
+            top = max(_accuracy(r) for r in rows if r["constituents"] == constituents)
             axes.set(xscale="log", xlabel="LUT (estimate)", ylabel="Test accuracy (%)")
+            axes.set(xlim=(10_000, 1_500_000), ylim=(top - SHOWN, top + 0.5))
             axes.legend(title=f"{constituents} constituents", loc="lower right")
         figure.savefig(path, dpi=60)
+
+
+def _family(row: dict[str, Any]) -> str:
+    return str(row["network"]).rsplit("-", 1)[0] if row["network"] not in FAMILIES else str(row["network"])
+
+
+def _accuracy(row: dict[str, Any]) -> float:
+    return float(100 * row["accuracy_fixed"])

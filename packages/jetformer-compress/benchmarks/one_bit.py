@@ -11,12 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pruned import FOLDER, ON_GPU, TRAIN, conditions, jets_file, make, mean_and_error, side_by_side
+from pruned import FOLDER, FULL, TRAIN, conditions, jets_file, make, mean_and_error, side_by_side
 
 from jetformer_model.state import load
 
-SIZES, SEEDS = ((8, 16, 32), 3) if ON_GPU else ((8,), 1)
-FEW = () if ON_GPU else ("--epochs", 5)
+SIZES, SEEDS = ((8, 16, 32), 3) if FULL else ((8,), 1)
+FEW = () if FULL else ("--epochs", 5)
 
 
 def one(path: Path, constituents: int, seed: int) -> dict[str, Any]:
@@ -44,4 +44,7 @@ def measure() -> dict[str, Any]:
         row = {"constituents": constituents, **{key: found[0][key] for key in ("kb_before", "kb_after")}}
         rows.append(row | mean_and_error([result["test"] for result in found]))
         print(f"  {rows[-1]}", flush=True)
-    return {"one_bit": rows, "one_bit_conditions": conditions(path) | {"seeds": SEEDS}}
+    return {
+        "one_bit": rows,
+        "one_bit_conditions": conditions(path, FOLDER.glob("150p-*-float-*.safetensors")) | {"seeds": SEEDS},
+    }

@@ -3,9 +3,10 @@
     JETFORMER_BENCH_TAGGING_JETS=jets.h5 python ci/bench.py compress pruned
 
 Everything is done by the commands `jetformer-model train` and `jetformer-compress prune`; what they made is kept in
-build/bench/compress, and an interrupted run goes on from there. JETFORMER_BENCH_JOBS processes share a GPU. Without jets,
-20,000 of HLS4ML style are generated. `error` is that of the difference of accuracies: over seeds and over test jets (paired
-bootstrap), in quadrature.
+build/bench/compress, and an interrupted run goes on from there, also on another machine. JETFORMER_BENCH_JOBS processes
+share a GPU. Without one, few small networks are trained, which is a test of the benchmark and no figure, unless
+JETFORMER_BENCH_FULL is set. Without jets, 20,000 of HLS4ML style are generated. `error` is that of the difference of
+accuracies: over seeds and over test jets (paired bootstrap), in quadrature.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,14 @@ from jetformer_data.schema import Reader
 from jetformer_model.flops import flops
 from jetformer_model.state import load
 
-ON_GPU = torch.cuda.is_available()
+GPUS = torch.cuda.device_count()
+FULL = GPUS > 0 or "JETFORMER_BENCH_FULL" in os.environ
 FOLDER = Path("build/bench/compress").absolute()
 JETS, SEED = 20_000, 11
-MODELS, SEEDS = ((0, 1, 2), 3) if ON_GPU else ((0,), 1)
+MODELS, SEEDS = ((0, 1, 2), 3) if FULL else ((0,), 1)
 BLOCKS = 4  # of model 0
-GPUS = torch.cuda.device_count()
 # Processes a GPU. It works for one at a time, unless its multi-process service runs.
-JOBS = int(os.environ.get("JETFORMER_BENCH_JOBS", "2")) if ON_GPU else 1
+JOBS = int(os.environ.get("JETFORMER_BENCH_JOBS", "2")) if GPUS else 1
 TRAIN = ("--epochs", 25, "--patience", 25)  # one cycle is as long as its epochs; the rest as published
 PRUNE = ("--ratio", 0.5, "--last-epochs", 25)  # the last network is trained as long as the first was
 _worker = threading.local()
@@ -51,12 +52,13 @@ def jets_file() -> Path:
     return path
 
 
-def conditions(path: Path) -> dict[str, Any]:
-    """What the figures mean nothing without."""
+def conditions(path: Path, states: Iterable[Path]) -> dict[str, Any]:
+    """What the figures mean nothing without: jets, and where the states were trained."""
     with Reader(path) as reader:
         jets = len(reader)
-    device = torch.cuda.get_device_name() if ON_GPU else f"CPU, {torch.get_num_threads()} threads"
-    return {"jets": jets, "device": f"{device}, torch {torch.__version__}"}
+    trained = [load(state).provenance for state in states]
+    made = {(found["device"], found["versions"]["torch"]) for found in trained if "device" in found}
+    return {"jets": jets, "trained_on": sorted(f"{device}, torch {version}" for device, version in made)}
 
 
 def make(out: Path, module: str, command: str, *arguments: object, last: Path | None = None) -> None:
@@ -130,5 +132,6 @@ def measure() -> dict[str, Any]:
         print(f"  {rows[-1]}", flush=True)
     return {
         "pruned": rows,
-        "pruned_conditions": conditions(path) | {"seeds": SEEDS, "ratio": 0.5, "options": PRUNE},
+        "pruned_conditions": conditions(path, FOLDER.glob("model*-float-*.safetensors"))
+        | {"seeds": SEEDS, "ratio": 0.5, "options": PRUNE},
     }

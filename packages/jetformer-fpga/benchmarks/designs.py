@@ -1,10 +1,11 @@
-"""Firmware of the states in a folder: accuracy, latency, resources, and verification over the whole test split.
+"""Firmware of the states in a folder: accuracy, latency, resources, and verification over all jets of a file.
 
     JETFORMER_BENCH_STATES=states JETFORMER_BENCH_TAGGING_JETS=jets.h5 python ci/bench.py fpga designs
 
 The folder holds fixed-point states, one .safetensors a design; its name is the design's. Projects stay in build/bench/fpga,
-so that a second run measures only what changed. `accuracy_firmware` is that of the simulated circuit's own answers. LUT and
-DSP are those of multipliers in DSP; `lut_without_dsp` is LUT with all in LUT. JETFORMER_BENCH_VERIFY_JETS limits the jets.
+so that a second run measures only what changed. `accuracy_firmware` is that of the simulated circuit's own answers to the
+test jets. LUT and DSP are those of multipliers in DSP; `lut_without_dsp` is LUT with all in LUT.
+JETFORMER_BENCH_VERIFY_JETS limits the jets.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from jetformer_data.schema import Reader
+from jetformer_data.splitting import file_mask
 from jetformer_fpga import project, verification
 from jetformer_fpga.errors import FpgaError
 
 STATES, JETS, LIMIT = "JETFORMER_BENCH_STATES", "JETFORMER_BENCH_TAGGING_JETS", "JETFORMER_BENCH_VERIFY_JETS"
 FOLDER = Path("build/bench/fpga")
-ICARUS_JETS = 20
+# A second simulator takes many minutes to read a circuit of more LUT than this.
+ICARUS_JETS, ICARUS_LUT = 20, 100_000
 
 
 def states() -> list[Path]:
@@ -54,8 +57,9 @@ def measure() -> dict[str, Any]:
 def _design(path: Path) -> dict[str, Any]:
     made = project.synth(path, FOLDER / path.stem)
     jets, limit = Path(os.environ[JETS]), int(os.environ.get(LIMIT, "0")) or None
-    verdict = verification.verify(made.folder, jets, split="test", jets=limit, icarus_jets=ICARUS_JETS)
     counts, timing = made.description["resources"], made.description
+    icarus_jets = ICARUS_JETS if counts["lut"] < ICARUS_LUT else 0
+    verdict = verification.verify(made.folder, jets, split="all", jets=limit, icarus_jets=icarus_jets)
     return {
         "name": path.stem,
         "constituents": made.state.constituents,
@@ -77,8 +81,9 @@ def _design(path: Path) -> dict[str, Any]:
 
 
 def _accuracy(made: project.Project, jets: Path) -> float:
-    """Of the answers that left the simulated circuit."""
+    """Of the answers to test jets that left the simulated circuit."""
     answers = load_file(str(made.folder / "answers.safetensors"))
     with Reader(jets) as reader:
-        labels = reader.per_jet("labels")[answers["jet_index"]]
-    return float((np.argmax(answers["logits"], axis=1) == labels).mean())
+        labels, test = reader.per_jet("labels"), file_mask(reader, "test")
+    right = np.argmax(answers["logits"], axis=1) == labels[answers["jet_index"]]
+    return float(right[test[answers["jet_index"]]].mean())

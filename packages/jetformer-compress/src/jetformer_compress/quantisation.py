@@ -64,7 +64,7 @@ def quantize_to_budget(
     recipe: Recipe = RECIPE,
     run: Run = QUIET,
     *,
-    learn_ranges: bool = False,
+    learn_ranges: bool = True,
     teacher: State | None = None,
 ) -> Iterator[TrainingResult]:
     """A fixed-point state for each budget of EBOPs, its widths chosen by training; falling budgets give a front.

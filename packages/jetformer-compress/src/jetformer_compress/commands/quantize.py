@@ -65,8 +65,9 @@ def quantize(
     ] = None,
     weights_share: Annotated[str | None, typer.Option(help=SHARING_HELP)] = None,
     activations_share: Annotated[str, typer.Option(help=SHARING_HELP)] = "channel",
-    learn_ranges: Annotated[
-        bool, typer.Option("--learn-ranges", help="With --ebops: learn integer bits of activations too.")
+    keep_ranges: Annotated[
+        bool,
+        typer.Option("--keep-ranges", help="With --ebops: integer bits of activations stay as calibrated."),
     ] = False,
     epochs: Annotated[
         int, typer.Option(help="Epochs of quantised training, of each state.")
@@ -87,8 +88,8 @@ def quantize(
     become 0. Killed and run again, the same command goes on after the last whole epoch.
     """
     require_folder(out)
-    if ebops is None and (front != 1 or learn_ranges):
-        raise CompressError("--front and --learn-ranges: they are for learned widths, which need --ebops")
+    if ebops is None and (front != 1 or keep_ranges):
+        raise CompressError("--front and --keep-ranges: they are for learned widths, which need --ebops")
     if front < 1 or (ebops is not None and ebops <= 0):
         raise CompressError(f"--front and --ebops: expected positive numbers, got {front} and {ebops}")
     if post_training and (ebops is not None or teacher is not None):
@@ -112,7 +113,7 @@ def quantize(
         "recipe": dataclasses.asdict(recipe),
         "ebops": ebops,
     }
-    settings |= {"learn_ranges": learn_ranges, "teacher": str(teacher) if teacher else None}
+    settings |= {"learn_ranges": not keep_ranges, "teacher": str(teacher) if teacher else None}
     with processes(device) as process:
         float_form = quantisation.judged(loaded.network, jets, process.device)
         before = {"float_validation_accuracy": float_form.validation_accuracy}
@@ -125,7 +126,7 @@ def quantize(
             budgets = quantisation.budgets_to(loaded, jets.train, widths, ebops, front)
             checkpoint_of(out).mkdir(exist_ok=True)
             run = dataclasses.replace(run, checkpoint=checkpoint_of(out) / "training")
-            options: dict[str, Any] = {"learn_ranges": learn_ranges, "teacher": larger}
+            options: dict[str, Any] = {"learn_ranges": not keep_ranges, "teacher": larger}
             results = quantisation.quantize_to_budget(loaded, jets, budgets, widths, recipe, run, **options)
         rows = []
         for number, result in enumerate(results, 1):

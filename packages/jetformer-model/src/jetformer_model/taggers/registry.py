@@ -157,8 +157,8 @@ _SPECS = (
         ),
     ),
     _trigger(8, embed_dim=24),
-    _trigger(16, embed_dim=24),
-    _trigger(32, embed_dim=32),
+    _trigger(16, embed_dim=32),
+    _trigger(32, embed_dim=24, head_widths=(64, 32, 16)),
     TaggerSpec(
         "mlp",
         _counted(ParticleMLP),
