@@ -26,13 +26,9 @@ from jetformer_fpga import objectives
 from jetformer_model import plotting
 from jetformer_model.state import load
 
-SIZES = (8, 16, 32) if FULL else (8,)
 STEPS, EPOCHS = (6, 30) if FULL else (2, 3)
-WIDTHS = (
-    {"trigger": (48, 32, 24, 16), "jedi-linear": (64, 32, 16)}
-    if FULL
-    else {"trigger": (16,), "jedi-linear": (16,)}
-)
+JEDI_LINEAR = (64, 32, 16) if FULL else (16,)
+TRIGGER = {8: (32, 24, 16), 16: (48, 32, 24, 16), 32: (48, 32, 24, 16)} if FULL else {8: (16,)}
 LEAST_EBOPS = 10_000
 SHOWN = 6  # points below the best network
 FAMILIES = {"trigger": "C1", "jedi-linear": "C0", "tiny": "C2", "tiny-pruned": "C3", "tiny-one-bit": "C4"}
@@ -62,17 +58,15 @@ class Made:
 
 def entries() -> list[Entry]:
     """The longest first, so that no GPU waits at the end."""
-    found = [
-        _trained(f"{family}-{width}", constituents, family, width)
-        for constituents in sorted(SIZES, reverse=True)
-        for family, widths in WIDTHS.items()
-        for width in widths
-    ]
+    found = []
+    for constituents, widths in sorted(TRIGGER.items(), reverse=True):
+        found += [_trained("jedi-linear", width, constituents, "jedi-linear") for width in JEDI_LINEAR]
+        found += [_trained("trigger", width, constituents, f"trigger-{constituents}") for width in widths]
     return [*found, *_tiny()] if FULL else found
 
 
-def _trained(name: str, constituents: int, family: str, width: int) -> Entry:
-    preset = f"trigger-{constituents}" if family == "trigger" else family
+def _trained(family: str, width: int, constituents: int, preset: str) -> Entry:
+    name = f"{family}-{width}"
 
     def train(path: Path) -> Path:
         out = FOLDER / f"{name}-{constituents}-float.safetensors"
