@@ -18,7 +18,7 @@ REPORT = Path(hls.PROJECT) / hls.SOLUTION / "syn" / "report" / "csynth.xml"
 NAMES = ("LUT", "FF", "DSP", "BRAM_18K")
 
 
-def synthesise(folder: str | Path, *, again: bool = False, task: Task = project._silent) -> dict[str, Any]:
+def synthesise(folder: str | Path, *, again: bool = False, task: Task = project.silent) -> dict[str, Any]:
     """Has Vitis HLS synthesise the C++ of a project, with the log `hls/csynth.log`; returns `parsed`.
 
     The same is not synthesised twice, unless `again`. Raises ProjectError, and ToolError where Vitis HLS is absent or fails.

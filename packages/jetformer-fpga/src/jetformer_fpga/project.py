@@ -31,7 +31,8 @@ CLOCK_MHZ = 200.0
 Task = Callable[[str], AbstractContextManager[resources.Progress]]
 
 
-def _silent(_: str) -> AbstractContextManager[resources.Progress]:
+def silent(_: str) -> AbstractContextManager[resources.Progress]:
+    """A task whose progress nobody is told."""
     return nullcontext(lambda done, total: None)
 
 
@@ -76,7 +77,7 @@ def synth(
     multipliers: str = "auto",
     output: str = "logits",
     measure_resources: bool = True,
-    task: Task = _silent,
+    task: Task = silent,
 ) -> Project:
     """Turn a fixed-point state into a pipelined circuit in the folder `out`; see `jetformer-fpga synth --help`.
 

@@ -19,7 +19,7 @@ RESULT = "vivado.json"
 STEPS = ("synth_design", "opt_design", "place_design", "phys_opt_design", "route_design")
 
 
-def route(folder: str | Path, *, again: bool = False, task: Task = project._silent) -> dict[str, Any]:
+def route(folder: str | Path, *, again: bool = False, task: Task = project.silent) -> dict[str, Any]:
     """Has Vivado build the project in its folder `vivado`, with the log `build.log` there; returns `vivado_reports.parsed`.
 
     What was routed before is not routed again while the circuit, its constraints and the script are the same, unless

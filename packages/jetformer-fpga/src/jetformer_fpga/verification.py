@@ -103,7 +103,7 @@ def verify(
     stream: bool = False,
     hls_jets: int = 0,
     again: bool = False,
-    task: Task = project._silent,
+    task: Task = project.silent,
 ) -> Verification:
     """Compare the four legs on jets of a file and on corner vectors.
 
