@@ -58,6 +58,12 @@ def of_logits(plain: State, answers: State, codes: Codes) -> Codes:
     return np.broadcast_to(quantise(last.n, last.f, answers.formats["logits"]), (len(codes), answers.outputs))
 
 
+def classes(state: State, codes: Codes) -> NDArray[np.int64]:
+    """The class `[jets]` that answers `[jets, outputs]` name; of equal ones the first."""
+    values = state.formats["logits"].value(codes)
+    return values[:, 0].astype(np.int64) if state.output == "argmax" else np.argmax(values, axis=1)
+
+
 def names(state: State) -> tuple[str, list[str]]:
     """The name of the port, and of the numbers in it."""
     if state.output == "argmax":

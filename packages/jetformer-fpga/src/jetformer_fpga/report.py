@@ -157,6 +157,8 @@ def _verification(found: dict[str, Any] | None, changed: list[str]) -> str:
         (leg["name"], f"{leg['compared']:,}", f"{leg['mismatches']:,}", _where(leg)) for leg in found["legs"]
     ]
     told = f"{found['verified_jets']:,} jets and {found['corner_vectors']} corner vectors: {words}."
+    if found["accuracy"] is not None:
+        told += f" Accuracy of the circuit: {found['accuracy']:.2%} of these jets (split: {found['split']})."
     timing = (
         f"Latency {found['latency_cycles']} cycles by valid_out, {found['latency_by_answers']} by the answers; "
         f"initiation interval {found['initiation_interval']}; "

@@ -66,6 +66,13 @@ def of_file(
     return Vectors(values, codes, mask, names), chosen.astype(np.int64)
 
 
+def labels_of(state: State, path: str | Path, positions: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Classes of jets of a file; None where its classes are not those of the state."""
+    with schema.Reader(path) as reader:
+        same = tuple(reader.read(0, 0).class_names) == state.class_names
+        return reader.per_jet("labels")[positions] if same else None
+
+
 def inputs_of(
     state: State, jets: schema.Jets, positions: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], Codes, NDArray[np.bool_]]:

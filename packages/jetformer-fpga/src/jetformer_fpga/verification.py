@@ -66,7 +66,11 @@ class Leg:
 
 @dataclass(frozen=True)
 class Verification:
+    """`accuracy`: of the simulated circuit on these jets of `split`; None where the file has other classes."""
+
     verified_jets: int
+    split: str
+    accuracy: float | None
     corner_vectors: int
     mismatches: int
     legs: tuple[Leg, ...]
@@ -156,8 +160,12 @@ def verify(
         with task("C++ for HLS"):
             sample = slice(0, len(corners) + hls_jets)
             legs.append(_compiled(loaded, asked.rows(range(len(asked))[sample]), expected[sample]))
-    result = _summary(loaded, len(of_jets), len(corners), legs, (pytorch, second), timing)
-    _store(loaded, result, answered[len(corners) :], positions, made_from)
+    codes = answered[len(corners) :]
+    labels = vectors.labels_of(loaded.state, data, positions)
+    right = None if labels is None else float((answers.classes(loaded.state, codes) == labels).mean())
+    counted = {"verified_jets": len(codes), "split": split, "accuracy": right, "corner_vectors": len(corners)}
+    result = _summary(loaded, counted, legs, (pytorch, second), timing)
+    _store(loaded, result, codes, positions, made_from)
     return result
 
 
@@ -380,12 +388,11 @@ def _executable(loaded: Project, progress: Any) -> Path:
 
 
 def _summary(
-    loaded: Project, jets: int, corners: int, legs: list[Leg], words: tuple[str, str], timing: Timing
+    loaded: Project, counted: dict[str, Any], legs: list[Leg], words: tuple[str, str], timing: Timing
 ) -> Verification:
     clock = float(loaded.description["assumed_clock_mhz"])
     return Verification(
-        verified_jets=jets,
-        corner_vectors=corners,
+        **counted,
         mismatches=sum(leg.mismatches for leg in legs),
         legs=tuple(legs),
         pytorch=words[0],

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+from jetformer_data import schema
 from jetformer_fpga import answers, emulation, project, reference, state, vectors, verification
 from jetformer_fpga.errors import FpgaError
 from jetformer_fpga.fixed_point import Codes, Format
@@ -66,6 +68,9 @@ def test_a_circuit_that_gives_the_class(small_state: Path, jets: Path, tmp_path:
     firmware = project.synth(small_state, tmp_path / "fw", output="argmax", measure_resources=False)
     result = verification.verify(firmware.folder, jets, split="all", jets=100)
     assert result.passed
+    given = load_file(str(firmware.folder / "answers.safetensors"))
+    right = given["class_index"][:, 0] == schema.read(jets).labels[given["jet_index"]]
+    assert result.accuracy == pytest.approx(right.mean())
     assert firmware.ports.answers.name == "class_index"
     assert "output wire [2:0] class_index" in (firmware.verilog / "jetformer.v").read_text()
     assert ".class_index(logits)" in (firmware.verilog / "jetformer_axis.v").read_text()

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
+from jetformer_data import schema
 from jetformer_fpga import project, reference, simulation, vectors, verification
 from jetformer_fpga.errors import FpgaError
 
@@ -36,6 +37,9 @@ def test_the_circuit_is_the_network(firmware: project.Project, jets: Path, answe
     stored = json.loads((firmware.folder / "verification.json").read_text())
     assert stored["mismatches"] == 0
     assert stored["verified_jets"] == 300
+    given = load_file(str(firmware.folder / "answers.safetensors"))
+    right = given["logits"].argmax(axis=1) == schema.read(jets).labels[given["jet_index"]]
+    assert stored["accuracy"] == pytest.approx(right.mean())
 
 
 def test_long_tasks_tell_how_far_they_are(firmware: project.Project, jets: Path, answered: Path) -> None:

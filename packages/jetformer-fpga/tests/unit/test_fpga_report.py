@@ -50,11 +50,12 @@ def test_after_verification(
     firmware: project.Project, jets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "_pytorch", lambda *_: (None, np.zeros(0, np.int64), "not asked"))
-    verification.verify(firmware.folder, jets, split="all")
+    verdict = verification.verify(firmware.folder, jets, split="all")
     about = report.write(firmware.folder, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert closes(text)
     assert "300 jets and 10 corner vectors: equal in every bit" in text
+    assert f"Accuracy of the circuit: {verdict.accuracy:.2%} of these jets (split: all)" in text
     waves = about["waveform"]
     out = waves["valid_out"].index(1)
     assert out - waves["valid_in"].index(1) == firmware.description["latency_cycles"]

@@ -70,6 +70,8 @@ def _verify_table(result: verification.Verification) -> Table:
     table.add_row("PyTorch", "", "", result.pytorch)
     table.add_row("Icarus Verilog", "", "", result.icarus)
     table.add_row("jets", f"{result.verified_jets:,}", "", f"and {result.corner_vectors} corner vectors")
+    if result.accuracy is not None:
+        table.add_row("accuracy", "", "", f"{result.accuracy:.2%} of the jets (split: {result.split})")
     timing = (
         f"{result.latency_cycles} cycles by valid_out, {result.latency_by_answers} by the answers themselves"
     )
