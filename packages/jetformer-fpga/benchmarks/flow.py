@@ -1,9 +1,9 @@
 """The whole way of one network, from nothing and again: synth with resources, compile, verify 10,000 jets.
 
-    JETFORMER_BENCH_STATES=states JETFORMER_BENCH_TAGGING_JETS=jets.h5 python ci/bench.py fpga flow
+    JETFORMER_BENCH_TAGGING_JETS=jets.h5 python ci/bench.py fpga flow
 
-The network is the first state whose name begins with "tiny"; without a folder of states, one of that shape with random
-weights, and generated jets. The cache is empty at first. `flow_cached_seconds` is the same two commands again.
+The network is the first design of designs.py whose name begins with "tiny"; where there is none, one of that shape with
+random weights, and generated jets. The cache is empty at first. `flow_cached_seconds` is the same two commands again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from designs import JETS, missing, states
+import designs
 
 from jetformer_data import schema
 from jetformer_data.testing import example_jets
@@ -53,9 +53,9 @@ def measure() -> dict[str, Any]:
 
 def network(folder: Path, jets: int) -> tuple[Path, Path]:
     """State and jets; so many of them are generated where no file is named."""
-    chosen = [] if missing() else [path for path in states() if path.stem.startswith("tiny")]
-    if chosen:
-        return chosen[0], Path(os.environ[JETS]).resolve()
+    chosen = [path for name, path in designs.states().items() if name.startswith("tiny")]
+    if chosen and designs.jets().exists():
+        return chosen[0], designs.jets().resolve()
     schema.write(folder / "jets.h5", example_jets(jets, seed=5))
     return random_state(folder / "random-tiny.safetensors", seed=1, **WIDTHS), folder / "jets.h5"
 
