@@ -73,7 +73,7 @@ def _cards(results: Results) -> str:
 
 PHYSICS = (
     "Proton-proton collisions at 13 TeV from Pythia 8 with gluons, light quarks, W, Z and top quarks of about 1 TeV, seen "
-    "by a parametric detector and clustered by FastJet (anti-kT, R = 0.4, pt from 950 to 1050 GeV). "
+    "by a parametric detector and clustered by FastJet (anti-kT, R = 0.4, pt from 800 to 1600 GeV). "
     "The masses of W, Z and top stand out. Simulated, HLS4ML-like: accuracies on these jets are for comparison with each "
     "other, not with results on the public set."
 )
