@@ -110,5 +110,5 @@ def plot(points: Sequence[Point], path: Path, title: str) -> None:
         right.plot(cycles, [p.ff for p in line], "o-", label=label)
     left.set(xlabel="latency [clock cycles]", ylabel="LUT (tracer's estimate)", title=title)
     right.set(xlabel="latency [clock cycles]", ylabel="FF (register bits)")
-    left.legend(fontsize="small")
+    figure.legend(*left.get_legend_handles_labels(), fontsize="small", loc="outside lower center", ncols=3)
     figure.savefig(path)
