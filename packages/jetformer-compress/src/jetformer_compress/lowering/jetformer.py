@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from jetformer_compress.errors import CompressError
-from jetformer_compress.lowering.layers import OUTPUT, normed, product, scale_and_shift
+from jetformer_compress.lowering.layers import OUTPUT, in_heads, normed, product, scale_and_shift, softmax
 from jetformer_model.graph_builder import Node
 from jetformer_model.network import Attention, Block, JetFormer
 from jetformer_model.one_bit import BitLinear, OneBitJetFormer
@@ -86,21 +86,13 @@ def _attention(attention: Attention, tokens: Node, queries: int, real: Node) -> 
     def projected(x: Node, name: str, layer: nn.Linear, output: str, rows: float = 1.0) -> Node:
         """[heads, tokens, a / heads]."""
         bias, columns = (rows * layer.weight @ shift, scale) if folds else (None, 1.0)
-        made = product(x, name, layer, bias, rows, columns)
-        heads = made.quantised(output).reshape(x.shape[0], attention.heads, width // attention.heads)
-        return heads.transpose(1, 0, 2)
+        return in_heads(product(x, name, layer, bias, rows, columns).quantised(output), attention.heads)
 
     q = projected(tokens[:queries], "q", attention.q, "query", (width // attention.heads) ** -0.5)
     k = projected(tokens, "k", attention.k, "key")
     v = projected(tokens, "v", attention.v, "value")
-    mask = real.reshape(1, 1, real.shape[0])
-    score = (q @ k.transpose(0, 2, 1)).quantised("score", along=[0])
-    distance = (score.maximum(2, mask, keep=True) - score).quantised("exponent", along=[])
-    weight = distance.table("exp", "exp").gated(mask)
-    reciprocal = weight.sum(2, keep=True).quantised("sum", along=[]).table("reciprocal", "reciprocal")
-    # the reciprocal multiplies once, after the product with v
-    attended = (weight @ v).quantised("weighted", along=[0, 2]) * reciprocal
-    return attended.transpose(1, 0, 2).reshape(queries, width).quantised("attended")
+    attended = softmax((q @ k.transpose(0, 2, 1)).quantised("score", along=[0]), v, real)
+    return attended.transpose(1, 0, 2).reshape(queries, width)
 
 
 def feedforward(

@@ -79,6 +79,13 @@ def real(x: Node) -> Node:
     return x.gated(x.builder.mask().reshape(constituents, *(1 for _ in others)))
 
 
+def in_heads(x: Node, heads: int, keys: bool = False) -> Node:
+    """[tokens, heads * n] -> [heads, tokens, n], or [heads, n, tokens] for keys."""
+    tokens, width = x.shape
+    split = x.reshape(tokens, heads, width // heads)
+    return split.transpose(1, 2, 0) if keys else split.transpose(1, 0, 2)
+
+
 def sum_over_constituents(x: Node, name: str) -> Node:
     """Over real ones: [constituents, channels] -> [channels]."""
     return real(x).sum(axis=0).quantised(name)

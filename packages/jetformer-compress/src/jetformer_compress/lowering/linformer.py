@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from jetformer_compress.lowering.jetformer import class_logits, feedforward, require_foldable, tokens_of
-from jetformer_compress.lowering.layers import scale_and_shift, softmax
+from jetformer_compress.lowering.layers import in_heads, scale_and_shift, softmax
 from jetformer_model.graph_builder import Node
 from jetformer_model.norm import MaskedBatchNorm
 from jetformer_model.taggers.linformer import ACTIVATIONS, Linformer, LinformerBlock
@@ -47,12 +47,11 @@ def _attention(block: LinformerBlock, tokens: Node, queries: Node, real: Node) -
 
     def mixed(x: Node, name: str, mixing: Tensor) -> Node:
         """[heads, a / heads, rank]."""
-        in_heads = x.gated(real).reshape(x.shape[0], heads, width // heads).transpose(1, 2, 0)
-        return in_heads.linear(f"project_{name}s", mixing).quantised(f"mixed_{name}", along=(0, 1))
+        keys = in_heads(x.gated(real), heads, keys=True)
+        return keys.linear(f"project_{name}s", mixing).quantised(f"mixed_{name}", along=(0, 1))
 
     query, key, value = block.qkv.weight.chunk(3)
-    q = projected(queries, "q", query * (width // heads) ** -0.5, "query")
-    q = q.reshape(queries.shape[0], heads, width // heads).transpose(1, 0, 2)
+    q = in_heads(projected(queries, "q", query * (width // heads) ** -0.5, "query"), heads)
     k = mixed(projected(tokens, "k", key, "key"), "key", block.project_keys.weight)
     v = mixed(projected(tokens, "v", value, "value"), "value", block.project_values.weight)
     attended = softmax((q @ k).quantised("score", along=(0,)), v.transpose(0, 2, 1), None)

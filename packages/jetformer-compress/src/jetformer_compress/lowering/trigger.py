@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from jetformer_compress.lowering.layers import (
     OUTPUT,
     dense,
+    in_heads,
     mean_over_constituents,
     real,
     scale_and_shift,
@@ -74,12 +75,12 @@ def _class_attention(attention: ClassAttention, x: Node) -> Node:
     scores = scores.relu() if attention.kind == "relu" else scores
     scores = scores.quantised("weight" if attention.kind in ("relu", "linear") else "score.output")
     if attention.kind in ("relu", "linear"):  # a head's one weight is gated, rather than its values
-        weights = _in_heads(real(scores), attention.heads, keys=True)
-        return (weights @ _in_heads(x, attention.heads)).quantised("output", along=(0, 2))
+        weights = in_heads(real(scores), attention.heads, keys=True)
+        return (weights @ in_heads(x, attention.heads)).quantised("output", along=(0, 2))
     if attention.kind == "softmax":
-        scores = _in_heads(scores, attention.heads, keys=True)
-        return softmax(scores, _in_heads(x, attention.heads), x.builder.mask())
-    keys = _in_heads(real(scores), attention.heads, keys=True)
+        scores = in_heads(scores, attention.heads, keys=True)
+        return softmax(scores, in_heads(x, attention.heads), x.builder.mask())
+    keys = in_heads(real(scores), attention.heads, keys=True)
     scores = keys.linear("project_keys", attention.project_keys.weight).quantised("mixed_score", along=(0,))
     return softmax(scores, _mixtures(attention, x), None)
 
@@ -91,21 +92,21 @@ def _constituent_attention(attention: ConstituentAttention, x: Node) -> Node:
     weight, bias = (part * head_dim**-0.5 for part in _folded(attention.query))
     q = x.linear("query", weight, bias).quantised("query.output")
     k, v = dense(x, "key", attention.key), dense(x, "value", attention.value)
-    q = _in_heads(q, heads)
+    q = in_heads(q, heads)
     if attention.kind == "linear":
-        memory = (_in_heads(real(k), heads, keys=True) @ _in_heads(v, heads)).quantised(
+        memory = (in_heads(real(k), heads, keys=True) @ in_heads(v, heads)).quantised(
             "memory", along=(0, 1, 2)
         )
         return (q @ memory).quantised("output", along=(0, 2))
     if attention.kind == "linformer":
-        keys = _in_heads(real(k), heads, keys=True).linear("project_keys", attention.project_keys.weight)
+        keys = in_heads(real(k), heads, keys=True).linear("project_keys", attention.project_keys.weight)
         keys = keys.quantised("mixed_key", along=(0, 1))
         return softmax((q @ keys).quantised("score", along=(0,)), _mixtures(attention, v), None)
     if attention.kind == "relu":
-        scores = (q @ _in_heads(real(k), heads, keys=True)).relu().quantised("weight", along=(0,))
-        return (scores @ _in_heads(v, heads)).quantised("output", along=(0, 2))
-    scores = (q @ _in_heads(k, heads, keys=True)).quantised("score", along=(0,))
-    return softmax(scores, _in_heads(v, heads), x.builder.mask())
+        scores = (q @ in_heads(real(k), heads, keys=True)).relu().quantised("weight", along=(0,))
+        return (scores @ in_heads(v, heads)).quantised("output", along=(0, 2))
+    scores = (q @ in_heads(k, heads, keys=True)).quantised("score", along=(0,))
+    return softmax(scores, in_heads(v, heads), x.builder.mask())
 
 
 def _folded(layers: Perceptron) -> tuple[Tensor, Tensor]:
@@ -114,16 +115,9 @@ def _folded(layers: Perceptron) -> tuple[Tensor, Tensor]:
     return cast(Tensor, layers.layers[0].weight) * scale[:, None], shift
 
 
-def _in_heads(x: Node, heads: int, keys: bool = False) -> Node:
-    """[constituents, heads * n] -> [heads, constituents, n], or [heads, n, constituents] for keys."""
-    constituents, width = x.shape
-    split = x.reshape(constituents, heads, width // heads)
-    return split.transpose(1, 2, 0) if keys else split.transpose(1, 0, 2)
-
-
 def _mixtures(attention: Attention, values: Node) -> Node:
     """Values of real constituents, mixed by a constant matrix: [heads, rank, value_dim]."""
-    mixed = _in_heads(real(values), attention.heads, keys=True)
+    mixed = in_heads(real(values), attention.heads, keys=True)
     mixed = mixed.linear("project_values", attention.project_values.weight).quantised(
         "mixed_value", along=(0, 1)
     )
