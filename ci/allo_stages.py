@@ -111,8 +111,9 @@ def skipped(network: str, stage: str, reason: str) -> dict[str, Any]:
 
 def float_stages(folder: Path, data: TaggingData, python: str, absent: str) -> Iterator[dict[str, Any]]:
     """The published path, at several batches, against PyTorch."""
+    made = networks(data)
     for name in ("tiny", "mlp"):
-        path = saved(folder, name, networks(data)[name], data)
+        path = saved(folder, name, made[name], data)
         for batch in BATCHES:
             of = f"{name} (float)", f"float, batch {batch}"
             yield float_stage(python, path, batch, *of) if python else skipped(*of, absent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,14 @@ def firmware(small_state: Path, tmp_path_factory: pytest.TempPathFactory) -> pro
     """The small network as a project, without resources."""
     out = tmp_path_factory.mktemp("firmware") / "small"
     return project.synth(small_state, out, measure_resources=False)
+
+
+@pytest.fixture
+def copy(firmware: project.Project, tmp_path: Path) -> Path:
+    """The project as `synth` left it, to be changed."""
+    out = tmp_path / "fw"
+    shutil.copytree(firmware.folder, out, ignore=shutil.ignore_patterns("simulation", "verification.json"))
+    return out
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 from . import hls, project, vendor
 from .errors import ToolError
 from .project import Project, Task
-from .resources import Resources
+from .resources import Resources, with_share
 
 RESULT = "hls.json"
 REPORT = Path(hls.PROJECT) / hls.SOLUTION / "syn" / "report" / "csynth.xml"
@@ -52,15 +52,14 @@ def _synthesise(loaded: Project, task: Task) -> dict[str, Any]:
 def rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Quantity, value and source, for people."""
     counts = found["resources"]
-    source, part = counts["resource_source"], counts["part"]
+    source = counts["resource_source"]
     cycles = f"{found['latency_cycles']} cycles, {found['latency_ns']:.0f} ns"
     table = [
         ("latency, HLS", cycles, source),
         ("initiation interval, HLS", f"{found['initiation_interval']} cycles", source),
     ]
     for name in ("lut", "ff", "dsp", "bram"):
-        share = f"{counts[name]:,} ({counts['share'][name]:.1%} of {part})"
-        table.append((f"{name.upper()}, HLS", share, source))
+        table.append((f"{name.upper()}, HLS", with_share(counts, name, counts["part"]), source))
     return table
 
 

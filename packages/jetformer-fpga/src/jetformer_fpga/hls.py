@@ -53,7 +53,7 @@ open_project -reset {PROJECT}
 add_files {TOP}.cpp
 set_top {TOP}
 open_solution -reset {SOLUTION}
-set_part {wrappers.FULL_PART.get(part, part)}
+set_part {wrappers.full_part(part)}
 create_clock -period {1000 / clock_mhz:.4f}
 csynth_design
 exit

@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ class Project:
         return [
             name
             for name, digest in self.description["files"].items()
-            if _digest(self.folder / name) != digest
+            if file_digest(self.folder / name) != digest
         ]
 
 
@@ -172,21 +172,31 @@ def _check_target(out: Path) -> None:
         raise ProjectError(f"{out}: exists and is not a firmware project; name another folder.")
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def joint_digest(paths: Iterable[Path]) -> str:
+    """Of the contents of files, in their order."""
+    return hashlib.sha256(b"".join(bytes.fromhex(file_digest(path)) for path in paths)).hexdigest()
 
 
 def code_digest() -> str:
     """Of this package's own files: a result of other code is not the same result."""
     here = Path(__file__).parent
-    files = sorted(path for path in here.rglob("*") if path.suffix in (".py", ".cpp", ".hpp"))
-    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+    return joint_digest(sorted(path for path in here.rglob("*") if path.suffix in (".py", ".cpp", ".hpp")))
 
 
 def _made_from(state_path: Path, options: dict[str, Any]) -> str:
     """Of everything that decides what a project holds."""
     yosys = tools.yosys() if options["measure_resources"] else None
-    parts = [_digest(state_path), code_digest(), json.dumps([options, versions(), yosys and yosys.source])]
+    parts = [
+        file_digest(state_path),
+        code_digest(),
+        json.dumps([options, versions(), yosys and yosys.source]),
+    ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -217,7 +227,7 @@ def _description(
         "top": TOP,
         "architecture": loaded.header.get("architecture"),
         "class_names": list(loaded.class_names),
-        "state_sha256": _digest(state_path),
+        "state_sha256": file_digest(state_path),
         "latency_cycles": line.latency_cycles,
         "initiation_interval": 1,
         "stages": line.stages,
@@ -261,7 +271,7 @@ def _write(
     tracer.save(line.program, folder / "program.json.gz")
     shutil.copyfile(state_path, folder / "state.safetensors")
     written = sorted(path for path in folder.rglob("*") if path.is_file())
-    description["files"] = {str(path.relative_to(folder)): _digest(path) for path in written}
+    description["files"] = {str(path.relative_to(folder)): file_digest(path) for path in written}
     (folder / "project.json").write_text(json.dumps(description, indent=1))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import csynth, drawing, layers, project, reference, routing, simulation, vectors
+from . import csynth, drawing, layers, project, reference, resources, routing, simulation, vectors
 from .errors import FpgaError
 from .layers import Layer
 
@@ -128,7 +128,7 @@ def _design(made: dict[str, Any]) -> list[tuple[str, str, str]]:
     if not counts:
         return [*rows, ("LUT, FF, DSP, BRAM", "not measured", "`synth` ran without --resources")]
     for key in ("lut", "ff", "dsp", "bram"):
-        share = f"{counts[key]:,} ({counts['share'][key]:.1%} of {counts['part']})"
+        share = resources.with_share(counts, key, counts["part"])
         rows.append((key.upper(), share, counts["resource_source"]))
     for place, there in counts.get("multipliers_in", {}).items():
         told = f"LUT {there['lut']:,}, DSP {there['dsp']:,}"

@@ -60,6 +60,11 @@ class Resources:
         return counts | {"share": shares} | about
 
 
+def with_share(counts: dict[str, Any], name: str, part: str) -> str:
+    """A count of `Resources.as_json` or of a vendor's report, and its share of the part, for people."""
+    return f"{counts[name]:,} ({counts['share'][name]:.1%} of {part})"
+
+
 def measure(
     line: tracer.Pipeline,
     part: str,

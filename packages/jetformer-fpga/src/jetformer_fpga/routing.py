@@ -14,6 +14,7 @@ from typing import Any
 from . import project, vendor, vivado_reports
 from .errors import ToolError
 from .project import Project, Task
+from .resources import with_share
 
 RESULT = "vivado.json"
 STEPS = ("synth_design", "opt_design", "place_design", "phys_opt_design", "route_design")
@@ -64,7 +65,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         (f"{asked}, post-route", "met" if found["timing_met"] else "NOT met", f"worst slacks: {slacks}"),
     ]
     for name in vivado_reports.ROWS:
-        share = f"{counts[name]:,} ({counts['share'][name]:.1%} of {found['part']})"
+        share = with_share(counts, name, found["part"])
         table.append((f"{name.upper()}, post-route", share, found["source"]))
     return table
 

@@ -69,7 +69,7 @@ def of_file(
 def labels_of(state: State, path: str | Path, positions: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """Classes of jets of a file; None where its classes are not those of the state."""
     with schema.Reader(path) as reader:
-        same = tuple(reader.read(0, 0).class_names) == state.class_names
+        same = reader.class_names == state.class_names
         return reader.per_jet("labels")[positions] if same else None
 
 

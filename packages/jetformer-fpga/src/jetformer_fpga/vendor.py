@@ -4,7 +4,6 @@ one said of some files is kept beside them."""
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ProjectError, ToolError
+from .project import joint_digest
 
 GRACE_SECONDS = 5.0
 
@@ -26,7 +26,7 @@ def once(
     if not again and (there := known(result, inputs)) is not None:
         return there
     try:
-        made_from = _digest(inputs)
+        made_from = joint_digest(inputs)
     except OSError as error:
         raise ProjectError(
             f"{error.filename}: can't be read ({error.strerror}); make the project again with `jetformer-fpga synth`."
@@ -42,13 +42,9 @@ def known(result: Path, inputs: Sequence[Path]) -> dict[str, Any] | None:
     """What `result` says of files that are still the same, or None."""
     try:
         found: dict[str, Any] = json.loads(result.read_text())
-        return found if found["made_from"] == _digest(inputs) else None
+        return found if found["made_from"] == joint_digest(inputs) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _digest(inputs: Sequence[Path]) -> str:
-    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in inputs)).hexdigest()
 
 
 def run(

@@ -208,16 +208,13 @@ def _compiled(loaded: Project, asked: vectors.Vectors, expected: Codes) -> Leg:
 def _made_from(loaded: Project, data: str | Path, logits: str | Path | None, options: list[Any]) -> str:
     """Of everything that decides the verdict."""
     with contextlib.suppress(OSError):
-        files = [_file_digest(Path(path)) for path in (loaded.folder / "project.json", data, logits) if path]
+        files = [
+            project.file_digest(Path(path)) for path in (loaded.folder / "project.json", data, logits) if path
+        ]
         found = {name: bool(importlib.util.find_spec(name)) for name in ("jetformer_model",)}
         parts = [*files, project.code_digest(), json.dumps([options, found, _tools()])]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return ""
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _known(loaded: Project, made_from: str) -> Verification | None:

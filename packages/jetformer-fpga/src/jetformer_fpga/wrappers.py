@@ -13,6 +13,11 @@ FULL_PART = {
 }
 
 
+def full_part(part: str) -> str:
+    """The name with package and speed grade, as the vendor's tools ask for it; other names stay as they are."""
+    return FULL_PART.get(part, part)
+
+
 def stream_widths(ports: Ports) -> tuple[int, int]:
     """Bits of the streams in and out: whole bytes, as AXI4-Stream wants them."""
     inside = ports.features.width + ports.mask.width
@@ -138,7 +143,7 @@ def vivado_build(part: str) -> str:
     """Out of context: synthesis, placement and routing of the circuit alone, with reports in `vivado/reports`."""
     return f"""# vivado -mode batch -source build.tcl
 # Out-of-context synthesis, placement and routing; reports in ./reports. Run in this folder.
-set_part {FULL_PART.get(part, part)}
+set_part {full_part(part)}
 file mkdir reports
 read_verilog [glob ../verilog/*.v]
 read_xdc -mode out_of_context constraints.xdc
@@ -158,7 +163,7 @@ def vivado_package(part: str) -> str:
     """An IP with AXI4-Stream ports, for block designs."""
     return f"""# vivado -mode batch -source package_ip.tcl
 # Packages {AXIS} as an IP in ../ip: two AXI4-Stream interfaces (s_axis, m_axis), clock aclk, reset aresetn.
-create_project -in_memory -part {FULL_PART.get(part, part)}
+create_project -in_memory -part {full_part(part)}
 add_files [glob ../verilog/*.v]
 set_property top {AXIS} [current_fileset]
 update_compile_order -fileset sources_1

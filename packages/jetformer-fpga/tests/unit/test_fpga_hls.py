@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jetformer_fpga import csynth, hls, project, report, verification
+from jetformer_fpga import csynth, hls, report, verification
 from jetformer_fpga.errors import ProjectError, ToolError
 
 FAKE = Path(__file__).parent / "fakes" / "vitis"
@@ -21,13 +20,6 @@ FAKE = Path(__file__).parent / "fakes" / "vitis"
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without PyTorch, which takes seconds."""
     monkeypatch.setattr(verification, "_pytorch", lambda *_: (None, np.zeros(0, np.int64), "not asked"))
-
-
-@pytest.fixture
-def copy(firmware: project.Project, tmp_path: Path) -> Path:
-    out = tmp_path / "fw"
-    shutil.copytree(firmware.folder, out, ignore=shutil.ignore_patterns("simulation", "verification.json"))
-    return out
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -33,9 +32,7 @@ def closes(text: str) -> bool:
     return not open_ones
 
 
-def test_before_verification(firmware: project.Project, tmp_path: Path) -> None:
-    copy = tmp_path / "fw"
-    shutil.copytree(firmware.folder, copy, ignore=shutil.ignore_patterns("simulation", "verification.json"))
+def test_before_verification(copy: Path, tmp_path: Path) -> None:
     about = report.write(copy, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert closes(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,13 +16,6 @@ from jetformer_fpga import project, report, routing, vivado_reports
 from jetformer_fpga.errors import ToolError
 
 FAKE = Path(__file__).parent / "fakes" / "vivado"
-
-
-@pytest.fixture
-def copy(firmware: project.Project, tmp_path: Path) -> Path:
-    out = tmp_path / "fw"
-    shutil.copytree(firmware.folder, out, ignore=shutil.ignore_patterns("simulation", "verification.json"))
-    return out
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import csynth, reference, tools
+from .. import csynth, reference, tools, wrappers
 from ..errors import ProjectError, ToolError
 from ..fixed_point import Codes
 from ..state import State
@@ -30,8 +30,8 @@ FORMAT = "jetformer-allo"
 PYTHON = "JETFORMER_ALLO_PYTHON"
 SETUP = "https://cornell-zhang.github.io/allo/setup/index.html"
 WORKER = Path(__file__).with_name("worker.py")
-# The full name of the part that shares are counted of; Allo's boards don't have it.
-PARTS = {"xcvu13p": "xcvu13p-flga2577-2-e"}
+# Those that shares are counted of; Allo's boards don't have them.
+PARTS = ("xcvu13p",)
 
 
 @dataclass
@@ -153,7 +153,7 @@ class _Run:
             "code": str(self.out / "kernel.cpp"),
             "project": str(self.out / f"{stage}.prj"),
             "clock_mhz": self.clock_mhz,
-            "part": PARTS[self.part],
+            "part": wrappers.full_part(self.part),
         }
         path = self.out / f"{stage}.json"
         path.write_text(json.dumps(request, indent=1))
